@@ -1,0 +1,47 @@
+"""Bases and constraints that tables of every app share."""
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from apps.shared.fields import PRICE_LIMIT
+
+
+class CreatedModel(models.Model):
+    """A row that knows when it was stored. The database's clock says so, also for bulk COPY."""
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class TimestampedModel(CreatedModel):
+    """A row with a life: it also knows when it last changed.
+
+    ``QuerySet.update()`` does not touch ``updated_at``: services set it themselves.
+    """
+
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
+def known_choices(
+    field: str, choices: type[models.TextChoices], *, name: str
+) -> models.CheckConstraint:
+    """Hold a closed vocabulary in the database too."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__in": choices.values}), name=name)
+
+
+def positive(field: str, *, name: str) -> models.CheckConstraint:
+    """Hold a price or size above zero, and away from NaN.
+
+    In PostgreSQL NaN counts as greater than every number, so an upper bound, which the
+    column's own precision makes harmless, is what keeps it out.
+    """
+    bounds = {f"{field}__gt": Decimal(0), f"{field}__lt": PRICE_LIMIT}
+    return models.CheckConstraint(condition=Q(**bounds), name=name)

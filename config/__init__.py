@@ -1,0 +1,1 @@
+"""What stands above all apps: settings, addresses, the admin site, the schedule, the processes."""

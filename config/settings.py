@@ -1,0 +1,200 @@
+"""Blotter's settings, read from top to bottom. What differs per machine comes from variables."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded, env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where an embedded Blotter keeps its servers' data and its secrets.
+BLOTTER_HOME = env.folder("BLOTTER_HOME", BASE_DIR / ".blotter")
+
+DATABASE_URL = env.url("DATABASE_URL", schemes={"postgres", "postgresql"})
+REDIS_URL = env.url("REDIS_URL", schemes={"redis", "rediss", "valkey", "unix"})
+EMBEDDED = not (DATABASE_URL and REDIS_URL)
+# Both given: many machines may share them, so secrets must be given too.
+DISTRIBUTED = not EMBEDDED
+
+DEBUG = env.flag("DEBUG", default=False)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["*"] if EMBEDDED else ["localhost"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", default=[])
+
+
+def secret(name: str) -> str:
+    """Return a secret: given, or made once and kept in the state folder of an embedded Blotter."""
+    given = env.text(name)
+    if given:
+        return given
+    if DISTRIBUTED:
+        raise ImproperlyConfigured(f"{name} must be set when DATABASE_URL and REDIS_URL are.")
+    return embedded.kept_secret(BLOTTER_HOME, name)
+
+
+SECRET_KEY = secret("SECRET_KEY")
+# Keyed hash of the API keys: who has a copy of the database cannot use them.
+API_KEY_PEPPER = secret("API_KEY_PEPPER")
+
+# --- Applications -------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "config.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "axes",
+    "csp",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "import_export",
+    "pgactivity",
+    "pglock",
+    "apps.shared",
+    "apps.access",
+    "apps.market",
+    "apps.alerts",
+]
+
+MIDDLEWARE = [
+    "apps.shared.correlation.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Data ---------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": {
+        **embedded.database_settings(DATABASE_URL or embedded.database_url(BLOTTER_HOME)),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "pool": {
+                "min_size": 0,
+                "max_size": env.integer("DATABASE_POOL_SIZE", default=10, minimum=1),
+                "timeout": 10,
+            },
+            "application_name": "blotter",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = REDIS_URL or embedded.redis_url(BLOTTER_HOME)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": BROKER_URL,
+        "KEY_PREFIX": "blotter",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
+# --- Language and time --------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+# --- Static files -------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Straight from the sources: a checkout needs no collectstatic. Production collects and hashes.
+WHITENOISE_USE_FINDERS = EMBEDDED
+
+# --- Who may come in ----------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
+AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", default=10, minimum=1)
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+
+# --- Transport ----------------------------------------------------------------------------
+
+# A Blotter of one machine speaks plain HTTP on it; behind a proxy with TLS set HTTPS=1.
+HTTPS = env.flag("HTTPS", default=DISTRIBUTED)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# --- The API ------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict = {}
+
+# --- Celery -------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = BROKER_URL
+
+# --- Market and alerts --------------------------------------------------------------------
+
+# Checkpoints after an alert at which its price is taken, in hours.
+ALERT_CHECKPOINT_HOURS = [1, 3, 24, 72]
+# An alert succeeded when it gained at least this much, in percent, at that checkpoint (hours).
+ALERT_SUCCESS = {24: "5", 72: "10"}
+# How far ahead of the server's clock an alert or a candle may stand.
+CLOCK_TOLERANCE = timedelta(minutes=5)
