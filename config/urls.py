@@ -1,8 +1,15 @@
 """Every address of Blotter."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from apps.access.api.docs import DocsView, SchemaView
+from apps.shared.api.routers import root
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include([root(["market"])])),
+    path("api/v1/schema/", SchemaView.as_view(), name="api-schema"),
+    path("api/v1/docs/", DocsView.as_view(), name="api-docs"),
+    path("api/v1/market/", include("apps.market.api.urls")),
 ]

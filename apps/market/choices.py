@@ -48,3 +48,37 @@ WIDTHS = {
     Granularity.D1: timedelta(days=1),
     Granularity.W1: timedelta(weeks=1),
 }
+
+
+class ProviderName(TextChoices):
+    CCXT = "ccxt", "CCXT: a crypto exchange"
+    ALPACA = "alpaca", "Alpaca: US equities"
+    REPLAY = "replay", "Replay of stored candles"
+
+
+class FeedState(TextChoices):
+    IDLE = "idle", "Not fetched yet"
+    OK = "ok", "Healthy"
+    UNHEALTHY = "unhealthy", "Unhealthy"
+
+
+class Freshness(TextChoices):
+    """How a series of candles stands."""
+
+    FRESH = "fresh", "Fresh"
+    STALE = "stale", "Stale"
+    ENDED = "ended", "History"
+
+
+COLORS = {
+    AssetClass.CRYPTO: "info",
+    AssetClass.EQUITY: "success",
+    AssetClass.FOREX: "warning",
+    AssetClass.OTHER: "default",
+    FeedState.IDLE: "default",
+    FeedState.OK: "success",
+    FeedState.UNHEALTHY: "danger",
+    Freshness.FRESH: "success",
+    Freshness.STALE: "danger",
+    Freshness.ENDED: "default",
+}

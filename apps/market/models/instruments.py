@@ -12,9 +12,7 @@ class Instrument(TimestampedModel):
 
     symbol = models.CharField(max_length=50, unique=True)
     company_name = models.CharField("name", max_length=255, blank=True)
-    asset_class = models.CharField(
-        max_length=10, choices=AssetClass, default=AssetClass.OTHER
-    )
+    asset_class = models.CharField(max_length=10, choices=AssetClass, default=AssetClass.OTHER)
     quote_currency = models.CharField(max_length=20, blank=True)
     price_precision = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="Digits behind the point of a price."
@@ -29,9 +27,7 @@ class Instrument(TimestampedModel):
     )
     sector = models.CharField(max_length=100, blank=True)
     industry = models.CharField(max_length=150, blank=True)
-    market_cap = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(0)]
-    )
+    market_cap = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
     country = models.CharField(max_length=100, blank=True)
     currency = models.CharField(max_length=10, blank=True)
     exchange = models.CharField(max_length=50, blank=True)

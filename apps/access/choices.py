@@ -1,0 +1,12 @@
+"""Closed vocabularies of the access app."""
+
+from django.db.models import TextChoices
+
+
+class KeyState(TextChoices):
+    """How a key stands at one moment; only the first two open anything."""
+
+    ACTIVE = "active", "Active"
+    RETIRING = "retiring", "Replaced, still valid"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"

@@ -1,0 +1,71 @@
+"""The roles of staff, and what each may do with every table: one line per model.
+
+A model of ours without a line stops ``ensure_roles`` and the contract tests by its name.
+The tables of Django and of its companions that staff need are listed at the end.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from django.apps import apps
+
+
+class Role(StrEnum):
+    """Groups of staff that the code keeps up to date."""
+
+    VIEWER = "Viewer"
+    OPERATOR = "Operator"
+    RISK = "Risk"
+    ADMINISTRATOR = "Administrator"
+
+
+ACTIONS = {"v": "view", "a": "add", "c": "change", "d": "delete"}
+
+# v view, a add, c change, d delete. Actions of admin pages (acknowledge, pause) need change.
+TABLE: dict[str, tuple[str, str, str, str]] = {
+    #                                 Viewer, Operator, Risk, Administrator
+    "access.apikey": ("v", "v", "v", "vac"),
+    "access.idempotencyrecord": ("", "", "", ""),
+    "market.instrument": ("v", "vac", "v", "vacd"),
+    "market.feed": ("v", "vac", "v", "vacd"),
+    "market.candle": ("v", "vac", "v", "vacd"),
+    "alerts.alert": ("v", "vc", "v", "vcd"),
+    "alerts.trackedprice": ("v", "v", "v", "v"),
+    "alerts.alertperformance": ("v", "v", "v", "v"),
+    # Not ours
+    "auth.user": ("", "", "", "vacd"),
+    "auth.group": ("", "", "", "vacd"),
+    "admin.logentry": ("", "", "v", "v"),
+    "axes.accessattempt": ("", "", "", "vd"),
+    "axes.accesslog": ("", "", "", "v"),
+    "django_celery_beat.periodictask": ("v", "v", "v", "vc"),
+}
+
+
+def allowed(model: str, role: Role) -> set[str]:
+    """Return the actions (view, add, change, delete) of a role on ``app.model``."""
+    letters = TABLE[model][list(Role).index(role)]
+    return {ACTIONS[letter] for letter in letters}
+
+
+def permissions_of(role: Role) -> Iterator[tuple[str, str]]:
+    """Yield (app label, codename) of everything a role may do."""
+    for model in TABLE:
+        app_label, name = model.split(".")
+        for action in sorted(allowed(model, role)):
+            yield app_label, f"{action}_{name}"
+
+
+def models_without_line() -> list[str]:
+    """Return our models, as ``app.model``, that the table forgot."""
+    ours = (
+        model._meta.label_lower
+        for model in apps.get_models()
+        if model.__module__.startswith("apps.") and not model._meta.proxy
+    )
+    return sorted(set(ours) - set(TABLE))
+
+
+def lines_without_model() -> list[str]:
+    """Return the lines of the table whose model does not exist."""
+    return sorted(set(TABLE) - {model._meta.label_lower for model in apps.get_models()})

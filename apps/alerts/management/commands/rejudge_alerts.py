@@ -1,0 +1,58 @@
+"""Judge alerts again after late or corrected candles, and say what changed."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from apps.alerts import services
+from apps.shared.fields import plain_text
+
+
+class Command(BaseCommand):
+    help = "Judge alerts again by the candles of today; print every alert that changed, and how."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--symbol", default="", help="Only alerts on this symbol.")
+        parser.add_argument("--since", type=moment, help="Only alerts raised since (UTC).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        services.track_due_prices(now=now)
+        services.settle_alerts(now=now)
+        count = 0
+        for alert in services.rejudge_alerts(
+            now=now, symbol=options["symbol"], since=options["since"]
+        ):
+            count += 1
+            changes = ", ".join(
+                f"{name}: {shown(before)} → {shown(after)}"
+                for name, (before, after) in alert.changes.items()
+            )
+            self.stdout.write(f"{alert.alert_id}  {changes}")
+        self.stdout.write(f"{count} alert(s) changed." if count else "Nothing changed.")
+
+
+def moment(text: str) -> datetime:
+    """Read a date or a time; without an offset it is UTC."""
+    try:
+        found = parse_datetime(text)
+        day = parse_date(text) if found is None else None
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no time: {error}.") from error
+    if found is None and day is not None:
+        found = datetime(day.year, day.month, day.day)
+    if found is None:
+        raise CommandError(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00Z.")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return plain_text(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="minutes")
+    return "empty" if value is None or value == "" else str(value)

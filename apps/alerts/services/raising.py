@@ -1,0 +1,50 @@
+"""Taking alerts in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from apps.alerts.domain.validation import AlertFacts, AlertRow, checked
+from apps.alerts.models import Alert
+from apps.shared.ingest import Ingested, RowStatus, ingest
+
+OPEN_PERFORMANCES = """
+    INSERT INTO performance_summary
+        (alert_id, symbol, next_checkpoint_at, judged_through, created_at, updated_at)
+    SELECT alert_id, symbol, timestamp, timestamp, %(now)s, %(now)s FROM alerts
+    WHERE alert_id = ANY(%(alert_ids)s)
+"""
+
+
+@transaction.atomic
+def raise_alerts(rows: Sequence[AlertRow], *, now: datetime) -> Ingested:
+    """Store alerts, each with an open performance, and say what became of each row.
+
+    A row that breaks a rule is *failed* with its fields named, and does not hold up the others.
+    An ``alert_id`` that is stored already is *unchanged* with the same content and *failed*
+    with other content.
+    """
+    ahead = settings.CLOCK_TOLERANCE
+    facts: list[AlertFacts] = []
+    places: list[int] = []
+    outcome = Ingested()
+    for index, row in enumerate(rows):
+        alert, errors = checked(row, now=now, ahead=ahead)
+        if errors:
+            outcome.fail(index, errors)
+        else:
+            facts.append(alert)
+            places.append(index)
+    stored = ingest(
+        Alert, facts, columns=AlertFacts._fields, key=["alert_id"], on_conflict="refuse"
+    )
+    listed = {result.index for result in stored.results if result.status != RowStatus.CREATED}
+    created = [alert.alert_id for index, alert in enumerate(facts) if index not in listed]
+    if created:
+        with connection.cursor() as cursor:
+            cursor.execute(OPEN_PERFORMANCES, {"alert_ids": created, "now": now})
+    outcome.merge(stored, places)
+    outcome.sort()
+    return outcome

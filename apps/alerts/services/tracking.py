@@ -1,0 +1,133 @@
+"""Prices at the checkpoints after each alert."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from apps.alerts.domain.tracking import checkpoint_hours
+from apps.market.services import outcomes
+
+# Rows of one statement: enough to be fast, few enough to hold locks for seconds at most.
+BATCH = 50_000
+
+# Steps from series to series on the partial index of open rows.
+OPEN_SERIES = """open_series AS (
+    (SELECT source, symbol, granularity FROM performance_summary
+     WHERE status = 'open' AND source > '' ORDER BY source, symbol, granularity LIMIT 1)
+    UNION ALL
+    SELECT step.source, step.symbol, step.granularity FROM open_series g CROSS JOIN LATERAL (
+        SELECT p.source, p.symbol, p.granularity FROM performance_summary p
+        WHERE p.status = 'open'
+          AND (p.source, p.symbol, p.granularity) > (g.source, g.symbol, g.granularity)
+        ORDER BY p.source, p.symbol, p.granularity LIMIT 1) step
+)"""
+
+# A row is locked by whoever works on it, and skipped by the others: two workers share the work
+# and never wait for each other.
+PLACE = f"""
+WITH RECURSIVE {outcomes.widths()},
+symbols AS (
+    (SELECT symbol FROM performance_summary
+     WHERE status = 'open' AND source = '' ORDER BY symbol LIMIT 1)
+    UNION ALL
+    SELECT step.symbol FROM symbols s CROSS JOIN LATERAL (
+        SELECT p.symbol FROM performance_summary p
+        WHERE p.status = 'open' AND p.source = '' AND p.symbol > s.symbol
+        ORDER BY p.symbol LIMIT 1) step
+),
+{outcomes.series_of("series", claims="symbols")},
+-- Later than its symbol's newest candle and its tolerance, an alert can only wait.
+reach AS (SELECT symbol, max(newest + tolerance) AS until FROM series GROUP BY symbol),
+claims AS MATERIALIZED (
+    SELECT p.id, p.symbol, a.timestamp AS moment, a.entry_price AS own_entry
+    FROM reach r
+    JOIN performance_summary p ON p.symbol = r.symbol AND p.source = '' AND p.status = 'open'
+      AND p.next_checkpoint_at <= least(%(now)s, r.until)
+    JOIN alerts a ON a.alert_id = p.alert_id
+    WHERE p.id > %(after)s
+    ORDER BY p.id LIMIT %(batch)s
+    FOR NO KEY UPDATE OF p SKIP LOCKED
+),
+{outcomes.chosen_series("chosen", claims="claims", series="series")},
+placed AS (
+    UPDATE performance_summary p
+    SET source = c.source, granularity = c.granularity,
+        entry_price = coalesce(c.own_entry, c.price),
+        next_checkpoint_at = c.moment + %(first)s * interval '1 hour', updated_at = %(now)s
+    FROM chosen c
+    WHERE p.id = c.id AND c.state <> 'waits'
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims), (SELECT count(*) FROM placed)
+"""
+
+PRICE = f"""
+WITH RECURSIVE {outcomes.widths()},
+{OPEN_SERIES},
+{outcomes.newest_of("series", series="open_series")},
+due AS MATERIALIZED (
+    SELECT p.id, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
+        p.next_checkpoint_at, a.timestamp AS raised_at,
+        CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign
+    FROM series s
+    JOIN performance_summary p
+      ON p.source = s.source AND p.symbol = s.symbol AND p.granularity = s.granularity
+      AND p.status = 'open' AND p.next_checkpoint_at <= least(%(now)s, s.newest + s.tolerance)
+    JOIN alerts a ON a.alert_id = p.alert_id
+    WHERE p.id > %(after)s
+    ORDER BY p.id LIMIT %(batch)s
+    FOR NO KEY UPDATE OF p SKIP LOCKED
+),
+points AS (
+    SELECT d.*, h.hours, d.raised_at + h.hours * interval '1 hour' AS moment
+    FROM due d CROSS JOIN unnest(%(hours)s::int[]) AS h (hours)
+    WHERE d.raised_at + h.hours * interval '1 hour' <= %(now)s
+      -- Before the next checkpoint all are taken, unless the setting got new ones since.
+      AND (d.raised_at + h.hours * interval '1 hour' >= d.next_checkpoint_at OR NOT EXISTS (
+        SELECT FROM price_tracking t
+        WHERE t.alert_id = d.alert_id AND t.time_elapsed_hours = h.hours))
+),
+{outcomes.quotes("priced", points="points", series="series")},
+written AS (
+    INSERT INTO price_tracking (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
+        percentage_change, candle_timestamp, created_at)
+    SELECT alert_id, symbol, moment, hours, state, price,
+        {outcomes.change(sign="sign", price="price", entry="entry_price")},
+        candle_timestamp, %(now)s
+    FROM priced WHERE state <> 'waits'
+    ON CONFLICT (alert_id, time_elapsed_hours) DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM due), (SELECT max(id) FROM due), (SELECT count(*) FROM written)
+"""
+
+
+def track_due_prices(*, now: datetime) -> int:
+    """Record the price at every checkpoint that has come due; return how many were recorded.
+
+    Each price is the one of the checkpoint's own moment, however late this runs. A checkpoint
+    whose candles never came while newer ones did is recorded as missing; one whose candles may
+    still come waits. New alerts first get the series of candles they are judged on, and their
+    entry price. Running twice, or in two workers at once, records nothing twice.
+    """
+    hours = checkpoint_hours(settings.ALERT_CHECKPOINT_HOURS)
+    in_batches(PLACE, now=now, first=hours[0])
+    return in_batches(PRICE, now=now, hours=hours)
+
+
+def in_batches(statement: str, *, now: datetime, **parameters: object) -> int:
+    """Run a statement over all its rows, a batch at a time; return how many it changed.
+
+    It takes ``after`` and ``batch``, and answers how many rows it looked at, the last one's id,
+    and how many it changed.
+    """
+    changed, after = 0, 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, {**parameters, "now": now, "after": after, "batch": BATCH})
+            looked_at, last, done = cursor.fetchone()
+        changed += done
+        if looked_at < BATCH:
+            return changed
+        after = last

@@ -1,0 +1,224 @@
+"""The set-based side of judging claims: which candles, which price, what happened in between.
+
+``apps.shared.quant.outcomes`` holds the rules for one claim; this module holds the same rules as
+pieces of SQL, so that ten thousand claims cost one statement. A judge (alerts, signals,
+predictions, decisions) writes one ``WITH`` and puts the pieces between its own: each function
+returns the text of one CTE, named by its first argument, that reads the CTEs named by the others.
+
+    WITH {widths()},
+    claims AS (SELECT p.id, p.symbol, p.timestamp AS moment FROM …),
+    {series_of("series", claims="claims")},
+    {chosen_series("chosen", claims="claims", series="series")},
+    points AS (SELECT …, c.symbol, c.source, c.granularity, moment FROM … ),
+    {quotes("priced", points="points", series="series")}
+    INSERT INTO … SELECT … FROM priced WHERE state <> 'waits'
+
+Every piece takes the parameter ``%(now)s``: candles not known by then do not exist. Names of CTEs
+are written by us, never taken from outside.
+
+A claim's series is chosen once, at its own time, and stored with it; ``quotes`` and ``windows``
+then take it from there. Which one: the instrument's ``primary_source`` if it names one, else the
+source whose last candle before the moment is the most recent (if none has any: whose first candle
+after it comes first; among equals the first by name). Of that source the finest granularity with
+a close within its tolerance at the moment; where there is none, the one whose next candle comes
+first. With neither, the claim waits.
+"""
+
+from apps.market.choices import WIDTHS
+from apps.shared.quant.outcomes import CHANGE_LIMIT, tolerance
+
+# Seconds, not days: a day of PostgreSQL is as long as the session's time zone makes it.
+WIDTH_ROWS = ",\n    ".join(
+    f"('{granularity.value}', interval '{width.total_seconds():.0f} seconds',"
+    f" interval '{tolerance(width).total_seconds():.0f} seconds')"
+    for granularity, width in WIDTHS.items()
+)
+
+
+def widths(name: str = "widths") -> str:
+    """Return a CTE ``(granularity, width, tolerance)`` of all granularities."""
+    return f"{name} (granularity, width, tolerance) AS (VALUES\n    {WIDTH_ROWS})"
+
+
+def series_of(name: str, *, claims: str, widths: str = "widths") -> str:
+    """Return a CTE of the series that claims about ``claims.symbol`` may be judged on.
+
+    Columns: symbol, source, granularity, width, tolerance, newest (end of the newest candle
+    known at ``%(now)s``; series without one are left out). Steps from series to series on the
+    index, so it costs the number of series, not of candles.
+    """
+    return f"""{name} AS MATERIALIZED (
+    SELECT s.symbol, s.source, s.granularity, s.width, s.tolerance, n.timestamp + s.width AS newest
+    FROM (
+        SELECT asked.symbol, found.source, found.granularity, w.width, w.tolerance
+        FROM (SELECT DISTINCT symbol FROM {claims}) asked
+        LEFT JOIN instruments i ON i.symbol = asked.symbol
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE walk AS (
+                (SELECT c.source, c.granularity FROM candles c WHERE c.symbol = asked.symbol
+                 ORDER BY c.source, c.granularity LIMIT 1)
+                UNION ALL
+                SELECT step.source, step.granularity FROM walk CROSS JOIN LATERAL (
+                    SELECT c.source, c.granularity FROM candles c
+                    WHERE c.symbol = asked.symbol
+                      AND (c.source, c.granularity) > (walk.source, walk.granularity)
+                    ORDER BY c.source, c.granularity LIMIT 1) step
+            )
+            SELECT source, granularity FROM walk
+        ) found
+        JOIN {widths} w ON w.granularity = found.granularity
+        WHERE coalesce(i.primary_source, '') IN ('', found.source)
+    ) s
+    CROSS JOIN LATERAL ({newest_candle("s")}) n
+)"""
+
+
+def newest_of(name: str, *, series: str, widths: str = "widths") -> str:
+    """Return a CTE like ``series_of`` for series that are known already.
+
+    ``series`` has the columns symbol, source, granularity, each series once.
+    """
+    return f"""{name} AS MATERIALIZED (
+    SELECT s.*, n.timestamp + s.width AS newest
+    FROM (SELECT g.symbol, g.source, g.granularity, w.width, w.tolerance
+          FROM {series} g JOIN {widths} w ON w.granularity = g.granularity) s
+    CROSS JOIN LATERAL ({newest_candle("s")}) n
+)"""
+
+
+def newest_candle(series: str) -> str:
+    return f"""SELECT c.timestamp FROM candles c
+        WHERE c.symbol = {series}.symbol AND c.source = {series}.source
+          AND c.granularity = {series}.granularity AND c.timestamp <= %(now)s - {series}.width
+        ORDER BY c.timestamp DESC LIMIT 1"""
+
+
+def last_candle(point: str, moment: str) -> str:
+    """Return the query of the last candle that is known by a moment and young enough."""
+    return f"""SELECT c.timestamp, c.close FROM candles c
+        WHERE c.symbol = {point}.symbol AND c.source = {point}.source
+          AND c.granularity = {point}.granularity AND c.timestamp <= {moment} - {point}.width
+          AND c.timestamp >= {moment} - {point}.width - {point}.tolerance
+        ORDER BY c.timestamp DESC LIMIT 1"""
+
+
+def quote_state(*, point: str, moment: str, candle: str) -> str:
+    """Return the expression of *known*, *missing* or *waits*: ``quant.outcomes.quote_at``."""
+    return f"""CASE
+        WHEN {moment} > %(now)s THEN 'waits'
+        WHEN {candle} IS NULL THEN CASE WHEN {point}.newest > {moment} THEN 'missing' ELSE 'waits' END
+        WHEN {point}.newest > {moment} OR {candle} + {point}.width + {point}.width > {moment}
+          OR %(now)s >= {moment} + {point}.tolerance THEN 'known'
+        ELSE 'waits' END"""
+
+
+def chosen_series(name: str, *, claims: str, series: str) -> str:
+    """Return a CTE with the series of each claim, and the price at the claim's own moment.
+
+    ``claims`` has the columns id, symbol, moment, and whatever the caller carries along;
+    ``series`` is a ``series_of`` them. The answer: all columns of ``claims``, and source,
+    granularity, state (*known*, *missing*, *waits*), price, candle_timestamp. While the state
+    is *waits* the choice may still change: store nothing. A claim without a series has no row.
+    """
+    return f"""{name} AS (
+    SELECT DISTINCT ON (id) o.*,
+        {quote_state(point="o", moment="moment", candle="candle_timestamp")} AS state
+    FROM (
+        SELECT q.*, s.source, s.granularity, s.width, s.tolerance, s.newest,
+            fresh.timestamp AS candle_timestamp, fresh.close AS price,
+            next.timestamp + s.width AS next_end,
+            max(coalesce(fresh.timestamp, stale.timestamp) + s.width) OVER source AS source_last,
+            min(next.timestamp + s.width) OVER source AS source_next
+        FROM {claims} q
+        JOIN {series} s ON s.symbol = q.symbol
+        LEFT JOIN LATERAL ({last_candle("s", "q.moment")}) fresh ON true
+        LEFT JOIN LATERAL (
+            SELECT c.timestamp FROM candles c
+            WHERE fresh.timestamp IS NULL AND c.symbol = s.symbol AND c.source = s.source
+              AND c.granularity = s.granularity AND c.timestamp <= q.moment - s.width
+            ORDER BY c.timestamp DESC LIMIT 1) stale ON true
+        LEFT JOIN LATERAL (
+            SELECT c.timestamp FROM candles c
+            WHERE fresh.timestamp IS NULL AND c.symbol = s.symbol AND c.source = s.source
+              AND c.granularity = s.granularity AND c.timestamp > q.moment - s.width
+              AND c.timestamp <= %(now)s - s.width
+            ORDER BY c.timestamp LIMIT 1) next ON true
+        WINDOW source AS (PARTITION BY q.id, s.source)
+    ) o
+    ORDER BY id, source_last DESC NULLS LAST,
+        CASE WHEN source_last IS NULL THEN source_next END NULLS LAST, source COLLATE "C",
+        candle_timestamp IS NULL, CASE WHEN candle_timestamp IS NOT NULL THEN width END,
+        next_end NULLS LAST, width
+)"""
+
+
+def quotes(name: str, *, points: str, series: str) -> str:
+    """Return a CTE with the price at each point: all columns of ``points`` and the answer.
+
+    ``points`` has the columns symbol, source, granularity, moment, and whatever the caller
+    carries along; ``series`` is a ``series_of`` or ``newest_of`` that covers them. The answer:
+    state (*known*, *missing*, *waits*), price, candle_timestamp.
+    """
+    return f"""{name} AS (
+    SELECT q.*, {quote_state(point="s", moment="q.moment", candle="last.timestamp")} AS state,
+        last.close AS price, last.timestamp AS candle_timestamp
+    FROM {points} q
+    JOIN {series} s
+      ON s.symbol = q.symbol AND s.source = q.source AND s.granularity = q.granularity
+    LEFT JOIN LATERAL ({last_candle("s", "q.moment")}) last ON true
+)"""
+
+
+def windows(name: str, *, claims: str, series: str) -> str:
+    """Return a CTE with what happened inside each claim's window.
+
+    ``claims`` has the columns symbol, source, granularity, sign (+1 long, −1 short), target,
+    stop (null: none), opens, closes, and whatever the caller carries along. The answer: all
+    columns of ``claims``, and highest, lowest (null without candles), target_at, stop_at (start
+    of the first candle that touched each, null: none did), newest (of the series). Claims of
+    series without a candle have no row.
+    """
+    inside = """c.symbol = s.symbol AND c.source = s.source AND c.granularity = s.granularity
+              AND c.timestamp >= q.opens AND c.timestamp <= least(q.closes, %(now)s) - s.width"""
+    # First the extremes, which say whether there is a touch to look for at all. One chain of
+    # LATERAL, no join of CTEs: the planner cannot know their sizes and would loop over them.
+    return f"""{name} AS (
+    SELECT q.*, s.newest, extremes.highest, extremes.lowest,
+        target_touch.timestamp AS target_at, stop_touch.timestamp AS stop_at
+    FROM {claims} q
+    JOIN {series} s
+      ON s.symbol = q.symbol AND s.source = q.source AND s.granularity = q.granularity
+    CROSS JOIN LATERAL (
+        SELECT max(c.high) AS highest, min(c.low) AS lowest FROM candles c WHERE {inside}
+    ) extremes
+    LEFT JOIN LATERAL (
+        SELECT c.timestamp FROM candles c WHERE {inside}
+          AND CASE WHEN q.sign > 0 THEN extremes.highest >= q.target
+                   ELSE extremes.lowest <= q.target END
+          AND CASE WHEN q.sign > 0 THEN c.high >= q.target ELSE c.low <= q.target END
+        ORDER BY c.timestamp LIMIT 1
+    ) target_touch ON true
+    LEFT JOIN LATERAL (
+        SELECT c.timestamp FROM candles c WHERE {inside}
+          AND CASE WHEN q.sign > 0 THEN extremes.lowest <= q.stop
+                   ELSE extremes.highest >= q.stop END
+          AND CASE WHEN q.sign > 0 THEN c.low <= q.stop ELSE c.high >= q.stop END
+        ORDER BY c.timestamp LIMIT 1
+    ) stop_touch ON true
+)"""
+
+
+def change(*, sign: str, price: str, entry: str) -> str:
+    """Return the exact expression of ``quant.outcomes.change_pct`` over three columns.
+
+    PostgreSQL's round() goes half away from zero, and its division ends after some digits; so
+    this counts whole units of 10^-8 % by ``div`` and ``mod``, which are exact, and takes a tie
+    to the even one. Null where a part is null or the result cannot be stored.
+    """
+    # ⌊(2n + e) / 2e⌋ is n/e rounded half up; the remainder is zero exactly at a tie.
+    doubled = f"(abs({price} - {entry}) * 20000000000 + {entry})"
+    units = f"div({doubled}, 2 * {entry})"
+    size = f"""(CASE WHEN mod({doubled}, 2 * {entry}) = 0 THEN {units} - mod({units}, 2)
+        ELSE {units} END * 0.00000001)"""
+    return f"""CASE WHEN abs({price} - {entry}) < {entry} * {CHANGE_LIMIT // 100}
+        THEN {sign} * sign({price} - {entry}) * {size} END"""

@@ -1,0 +1,220 @@
+"""What single values must hold: exact numbers, aware times, text that can be seen.
+
+Every check comes twice: ``read`` takes one JSON value and says what is wrong with it;
+``admits`` judges a whole column of decoded values at once and only says yes or no. Whoever
+gets a no reads row by row.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import msgspec
+
+# What a number may look like inside a string; Decimal() itself would also take "1_0" or " 1".
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+MAX_NUMBER_TEXT = 100
+# NUL cannot be stored; the others at the edge of a text are typing accidents nobody sees.
+INVISIBLE_EDGE = re.compile(r"\A[\x00-\x20\x7f-\x9f]|[\x00-\x20\x7f-\x9f]\Z")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
+# With years at the very edge an offset would carry the moment out of what can be stored.
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+class Refused(Exception):
+    """A value that is not taken: a stable code, a sentence, and where inside the value."""
+
+    def __init__(self, code: str, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberCheck:
+    """An exact decimal between bounds with so many places; nothing is ever rounded."""
+
+    places: int
+    above: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    below: Decimal | None = None
+
+    def read(self, value: Any) -> Decimal:
+        """Return the number that a JSON number or string stands for."""
+        if isinstance(value, str):
+            if len(value) > MAX_NUMBER_TEXT:
+                raise Refused("too_long", "Has more digits than can be kept.")
+            if value.strip().lower().lstrip("+-") in {"nan", "snan", "inf", "infinity"}:
+                raise Refused("not_finite", "Must be a finite number.")
+            if not NUMBER.fullmatch(value):
+                raise Refused("not_a_number", "Must be a number in plain notation, such as 0.5.")
+            value = Decimal(value)
+        elif isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise Refused("type", "Must be a number, or a string that holds one.")
+        number = value if isinstance(value, Decimal) else Decimal(value)
+        if not number.is_finite():
+            raise Refused("not_finite", "Must be a finite number.")
+        if not number:
+            # Without a sign and without an exponent.
+            number = Decimal(0)
+        self._check_bounds(number)
+        if not self._fits(number):
+            raise Refused("too_precise", f"Has more than {self.places} digits behind the point.")
+        return number
+
+    def _check_bounds(self, number: Decimal) -> None:
+        if self.above is not None and not number > self.above:
+            raise Refused("too_small", f"Must be greater than {_bound(self.above)}.")
+        if self.minimum is not None and number < self.minimum:
+            raise Refused("too_small", f"Must be at least {_bound(self.minimum)}.")
+        if self.maximum is not None and number > self.maximum:
+            raise Refused("too_large", f"Must be at most {_bound(self.maximum)}.")
+        if self.below is not None and not number < self.below:
+            raise Refused("too_large", f"Must be less than {_bound(self.below)}.")
+
+    def _fits(self, number: Decimal) -> bool:
+        """Tell whether no digit that counts stands behind the last place."""
+        _, digits, exponent = number.as_tuple()
+        surplus = -self.places - int(exponent)
+        return surplus <= 0 or (surplus < len(digits) and not any(digits[-surplus:]))
+
+    def admits(self, column: Sequence[Decimal], *, short: bool) -> bool:
+        """Tell whether all numbers are within bounds and places.
+
+        ``short``: no number of the batch was written with more places than ``places``.
+        """
+        try:
+            low, high = min(column), max(column)
+        except InvalidOperation:
+            # Not a number has no place among the others.
+            return False
+        if not (low.is_finite() and high.is_finite()):
+            return False
+        return (
+            (self.above is None or low > self.above)
+            and (self.minimum is None or low >= self.minimum)
+            and (self.maximum is None or high <= self.maximum)
+            and (self.below is None or high < self.below)
+            and (short or all(map(self._fits, column)))
+        )
+
+
+def _bound(value: Decimal) -> str:
+    return f"{value:f}" if abs(value) < 1000 else f"{value:.0e}".replace("e+", "e")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextCheck:
+    """A text of so many characters; unless it is prose, nothing invisible at its edges."""
+
+    minimum: int = 0
+    maximum: int
+    pattern: str = ""
+    prose: bool = False
+
+    def read(self, value: Any) -> str:
+        """Return the text as it is."""
+        if not isinstance(value, str):
+            raise Refused("type", "Must be a string.")
+        if UNSTORABLE.search(value):
+            raise Refused("unstorable", "Holds NUL or half of a surrogate pair.")
+        if not value and self.minimum:
+            raise Refused("empty", "Must not be empty.")
+        if len(value) < self.minimum:
+            raise Refused("too_short", f"Must have at least {self.minimum} characters.")
+        if len(value) > self.maximum:
+            raise Refused("too_long", f"Must have at most {self.maximum} characters.")
+        if not self.prose and INVISIBLE_EDGE.search(value):
+            raise Refused("invisible_edge", "Starts or ends with a space or control character.")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise Refused("pattern", "Holds a character that is not taken here.")
+        return value
+
+    def admits(self, column: Sequence[str], *, short: bool) -> bool:
+        """Tell whether all texts are fine; few different ones are the rule."""
+        try:
+            for value in set(column):
+                self.read(value)
+        except Refused:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCheck:
+    """A moment with its offset, kept in UTC."""
+
+    def read(self, value: Any) -> datetime:
+        """Return the moment in UTC."""
+        if not isinstance(value, str):
+            raise Refused("type", "Must be a time such as 2026-01-31T12:00:00Z.")
+        try:
+            moment = msgspec.convert(value, AwareTime)
+        except msgspec.ValidationError as error:
+            if "timezone" in str(error):
+                raise Refused("naive", "Needs an offset: Z, or one such as +02:00.") from error
+            raise Refused("not_a_time", "Must be a time such as 2026-01-31T12:00:00Z.") from error
+        if not _in_range(moment):
+            raise Refused("out_of_range", "Lies outside the years that can be kept.")
+        return moment.astimezone(UTC)
+
+    def admits(self, column: Sequence[datetime], *, short: bool) -> bool:
+        """Tell whether all moments are already in UTC and can be kept."""
+        return (
+            all(moment.tzinfo is UTC for moment in column)
+            and min(column) >= EARLIEST
+            and max(column) <= LATEST
+        )
+
+
+def _in_range(moment: datetime) -> bool:
+    return EARLIEST <= moment <= LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCheck:
+    """A JSON object of any content that PostgreSQL can keep."""
+
+    def read(self, value: Any) -> dict[str, Any]:
+        """Return the object; its numbers are exact decimals."""
+        if not isinstance(value, dict):
+            raise Refused("type", "Must be a JSON object.")
+        check_document(value, "")
+        return value
+
+    def admits(self, column: Sequence[Any], *, short: bool) -> bool:
+        """Tell no: what stands inside an object is always looked at."""
+        return False
+
+
+def check_document(value: Any, pointer: str) -> None:
+    """Raise Refused for what a JSON column cannot keep, wherever it stands inside."""
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            raise Refused("unstorable", "Holds NUL or half of a surrogate pair.", pointer)
+    elif isinstance(value, Decimal):
+        if not value.is_finite() or abs(value.adjusted()) > 1000:
+            raise Refused("out_of_range", "Is too large or too small to be kept.", pointer)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            where = f"{pointer}/{pointer_part(name)}"
+            check_document(name, where)
+            check_document(inner, where)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            check_document(inner, f"{pointer}/{index}")
+
+
+def pointer_part(name: str) -> str:
+    """Return a name as one step of a JSON pointer (RFC 6901)."""
+    return UNSTORABLE.sub("\ufffd", name).replace("~", "~0").replace("/", "~1")
+
+
+Check = NumberCheck | TextCheck | TimeCheck | DocumentCheck

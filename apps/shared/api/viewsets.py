@@ -1,0 +1,376 @@
+"""The kinds of resource: what is computed, what happened, what has a life.
+
+The base *is* the declaration: whoever reads ``class CandleViewSet(FactViewSet)`` knows the
+verbs. A viewset names its columns, filters and row; everything else stands here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connection, models, transaction
+from django.http import Http404, HttpResponse
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from rest_framework.request import Request
+from rest_framework.viewsets import GenericViewSet
+
+from apps.shared.api import batches, filters, listing, pagination, parsing, structs
+from apps.shared.api.errors import ApiError, problem
+from apps.shared.api.negotiation import OnlyJson
+from apps.shared.api.permissions import narrow, refuse_others
+from apps.shared.api.rows import Row
+from apps.shared.api.values import UNSTORABLE
+from apps.shared.errors import FieldError
+from apps.shared.ingest import Ingested, RowStatus, ingest
+
+PAGE_PARAMETERS = ("cursor", "fields", "limit", "ordering")
+ROWS_AT_ONCE, BULK_ROWS_AT_ONCE = 10_000, 100_000
+BODY_BYTES, BULK_BODY_BYTES = 16 * parsing.MEBIBYTE, 64 * parsing.MEBIBYTE
+TRIES = 3
+
+
+def json_response(content: bytes, status: int = 200) -> HttpResponse:
+    """Return an answer whose body is JSON already."""
+    return HttpResponse(content, status=status, content_type="application/json")
+
+
+def answer(value: Any, status: int = 200) -> HttpResponse:
+    """Return any value of plain types as JSON: decimals as strings, times with their offset."""
+    return json_response(msgspec.json.encode(value), status)
+
+
+class ReadOnlyViewSet(GenericViewSet[Any]):
+    """What is computed here: a list and its rows, made to JSON by PostgreSQL.
+
+    ``fields`` are the columns of the answer; ``performance.is_success`` nests a column of a
+    one-to-one relation. Lists run along one of ``ordering_fields`` (never null), newest first
+    unless ``ordering`` says otherwise.
+    """
+
+    content_negotiation_class = OnlyJson
+    metadata_class = None
+    parser_classes: ClassVar[Sequence[Any]] = []
+    fields: ClassVar[Sequence[str]] = []
+    filterset_fields: ClassVar[filters.FilterFields] = {}
+    ordering_fields: ClassVar[Sequence[str]] = []
+    ordering: ClassVar[str] = ""
+    subject_fields: ClassVar[Mapping[str, str]] = {}
+    lookup_value_regex = "[^/]+"
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return the rows this request may see."""
+        return narrow(super().get_queryset(), self.request.auth, self.subject_fields)
+
+    @classmethod
+    def query_parameters(cls) -> Mapping[str, filters.Parameter]:
+        """Return the filters of the list, by name."""
+        return filters.parameters(cls.model(), cls.filterset_fields)
+
+    @classmethod
+    def model(cls) -> type[models.Model]:
+        """Return the model of the rows."""
+        if cls.queryset is None:
+            raise ImproperlyConfigured(f"{cls.__name__} needs a queryset.")
+        model: type[models.Model] = cls.queryset.model
+        return model
+
+    def list(self, request: Request) -> HttpResponse:
+        """Answer one page of rows and the links to its neighbors."""
+        query = request._request.GET
+        known = self.query_parameters()
+        filters.check_known(query, [*known, *PAGE_PARAMETERS])
+        ordering = self.ordering_of(filters.single(query, "ordering"))
+        fields = self.fields_of(filters.single(query, "fields"))
+        limit = pagination.read_limit(filters.single(query, "limit"))
+        text = filters.single(query, "cursor")
+        resource = request.path
+        cursor = pagination.read_cursor(text, resource, ordering) if text else None
+        queryset = self.get_queryset().filter(filters.condition(query, known))
+        page = pagination.page_of(queryset, ordering, cursor, limit)
+        rows = listing.rows_as_json(page, fields, ordering.field)
+        return json_response(
+            pagination.page_as_json(request._request, rows, ordering, cursor, limit)
+        )
+
+    def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Answer one row."""
+        query = request._request.GET
+        filters.check_known(query, ["fields"])
+        fields = self.fields_of(filters.single(query, "fields"))
+        return self.stored(self.found(), fields)
+
+    def found(self) -> models.QuerySet[Any]:
+        """Return the queryset of the row in the path, which may turn out to be empty."""
+        text = self.kwargs[self.lookup_url_kwarg or self.lookup_field]
+        field: Any = (
+            filters.field_at(self.model(), self.lookup_field)
+            if (self.lookup_field != "pk")
+            else self.model()._meta.pk
+        )
+        try:
+            value = filters.reader_of(field)(text)
+        except filters.Refused as error:
+            raise Http404 from error
+        if UNSTORABLE.search(text):
+            raise Http404
+        return self.get_queryset().filter(**{self.lookup_field: value})
+
+    def stored(
+        self, queryset: models.QuerySet[Any], fields: Sequence[str] = (), status: int = 200
+    ) -> HttpResponse:
+        """Answer the one row of ``queryset``; 404 where there is none."""
+        rows = listing.rows_as_json(queryset[:1], fields or self.fields)
+        if not rows:
+            raise Http404
+        return json_response(rows[0][0].encode(), status)
+
+    def ordering_of(self, text: str) -> pagination.Ordering:
+        """Return the ordering a query asks for, or the usual one."""
+        usual = self.ordering or (f"-{self.ordering_fields[0]}" if self.ordering_fields else "-pk")
+        name = text or usual
+        field = name.removeprefix("-")
+        if text and field not in self.ordering_fields:
+            known = ", ".join(self.ordering_fields) or "none"
+            raise filters.invalid_parameter("ordering", "ordering", f"Orders by: {known}.")
+        return pagination.Ordering(field, name.startswith("-"))
+
+    def fields_of(self, text: str) -> Sequence[str]:
+        """Return the columns a query asks for, in the order of the declaration."""
+        if not text:
+            return self.fields
+        asked = set(text.split(","))
+        tops = {name.partition(listing.SEPARATOR)[0] for name in self.fields}
+        if unknown := asked - tops - set(self.fields):
+            shown = ", ".join(sorted(unknown))[:100].encode(errors="replace").decode()
+            raise filters.invalid_parameter("fields", "fields", f"There is no field {shown}.")
+        return [
+            name
+            for name in self.fields
+            if name in asked or name.partition(listing.SEPARATOR)[0] in asked
+        ]
+
+
+class FactViewSet(ReadOnlyViewSet):
+    """What happened, told once from outside: besides reading, POST of one row or many.
+
+    ``row`` is the body; ``key`` the columns that make a row unique (by default the lookup
+    field). ``bulk`` rows may come 100,000 at once, also as CSV or one JSON object per line.
+    """
+
+    row: ClassVar[type[Row]]
+    key: ClassVar[Sequence[str]] = ()
+    bulk: ClassVar[bool] = False
+
+    def store(self, rows: Sequence[Any]) -> Ingested:
+        """Store rows that were read without fault; a service that knows more goes here."""
+        return self.ingested(rows, on_conflict="refuse")
+
+    def ingested(self, rows: Sequence[Any], *, on_conflict: Any) -> Ingested:
+        """Store rows as they are, field by field."""
+        columns = [field.name for field in structs.plan_of(self.row).fields]
+        defaults = {
+            field.attname: field.get_default()
+            for field in self.model()._meta.concrete_fields
+            if field.has_default() or (not field.null and field.empty_strings_allowed)
+            if field.name not in columns
+            and field.db_default is models.NOT_PROVIDED
+            and not field.primary_key
+        }
+        values = [tuple(getattr(row, name) for name in columns) for row in rows]
+        return ingest(
+            self.model(),
+            values,
+            columns=columns,
+            key=self.key_columns(),
+            on_conflict=on_conflict,
+            defaults=defaults,
+        )
+
+    @classmethod
+    def key_columns(cls) -> Sequence[str]:
+        """Return the columns that make a row unique."""
+        return cls.key or [cls.lookup_field]
+
+    def create(self, request: Request) -> HttpResponse:
+        """Store one row or many; the answer says what became of each."""
+        query = request._request.GET
+        filters.check_known(query, ["atomic", "verbose"])
+        atomic, verbose = (self.flag(query, name) for name in ("atomic", "verbose"))
+        batch = self.read_batch(request)
+        refuse_others(request, self, batch.rows if batch.many else batch.rows[0:1])
+        if not batch.many:
+            return self.create_one(batch)
+        outcome = Ingested()
+        for place, errors in batch.failures.items():
+            outcome.fail(place, errors)
+        if batch.rows and not (atomic and batch.failures):
+            outcome.merge(self.stored_together(batch.rows, all_or_none=atomic), batch.places)
+        if atomic and outcome.failed:
+            only = [result for result in outcome.results if result.status is RowStatus.FAILED]
+            outcome = Ingested(failed=outcome.failed, results=only)
+        outcome.sort()
+        return batch_answer(outcome, batch.size, verbose=verbose, atomic=atomic)
+
+    def create_one(self, batch: batches.Batch[Any]) -> HttpResponse:
+        """Store one row and answer it as stored."""
+        if batch.failures:
+            raise batches.invalid(batch.failures[0])
+        row = batch.rows[0]
+        outcome = self.stored_together([row], all_or_none=True)
+        check_one(outcome)
+        place = {name: getattr(row, name) for name in self.key_columns()}
+        return self.stored(
+            self.get_queryset().filter(**place), status=201 if outcome.created else 200
+        )
+
+    def stored_together(
+        self, rows: Sequence[Any], *, all_or_none: bool = False, replace: bool = False
+    ) -> Ingested:
+        """Store rows in one transaction that is over when this returns.
+
+        Two requests that hold each other up are told apart by PostgreSQL; the one that was
+        sent away starts over.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                with transaction.atomic():
+                    outcome = self.replace(rows) if replace else self.store(rows)
+                    if all_or_none and outcome.failed:
+                        transaction.set_rollback(True)
+                return outcome
+            except OperationalError as error:
+                again = isinstance(error.__cause__, DeadlockDetected | SerializationFailure)
+                if not (again and left) or connection.in_atomic_block:
+                    raise
+        raise AssertionError("The loop ends by returning or raising.")
+
+    def replace(self, rows: Sequence[Any]) -> Ingested:
+        """Store rows over what is stored under the same key."""
+        return self.ingested(rows, on_conflict="replace")
+
+    def read_batch(self, request: Request) -> batches.Batch[Any]:
+        """Return the body's rows."""
+        accepted = (parsing.JSON, parsing.LINES, parsing.CSV) if self.bulk else (parsing.JSON,)
+        kind = parsing.content_type(request._request, accepted)
+        body = parsing.read_body(request._request, BULK_BODY_BYTES if self.bulk else BODY_BYTES)
+        limit = BULK_ROWS_AT_ONCE if self.bulk else ROWS_AT_ONCE
+        return batches.read_batch(self.row, body, kind, limit=limit)
+
+    def read_one(self, request: Request, row: type[structs.R]) -> structs.R:
+        """Return a body that holds one row: for verbs of their own."""
+        parsing.content_type(request._request, (parsing.JSON,))
+        return batches.read_one(row, parsing.read_body(request._request, BODY_BYTES))
+
+    @staticmethod
+    def flag(query: Any, name: str) -> bool:
+        """Return a yes/no parameter."""
+        text = filters.single(query, name, "0")
+        if text not in ("0", "1"):
+            raise filters.invalid_parameter(name, "not_a_flag", "Must be 0 or 1.")
+        return text == "1"
+
+
+class EntityViewSet(FactViewSet):
+    """What has a life: besides reading and POST, PUT on the key and PATCH of single fields."""
+
+    def update(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Create the row of this key, or replace it whole."""
+        row = self.read_for_path(request)
+        refuse_others(request, self, row)
+        outcome = self.stored_together([row], all_or_none=True, replace=True)
+        check_one(outcome)
+        return self.stored(self.found(), status=201 if outcome.created else 200)
+
+    def partial_update(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Change the fields that are sent; the others stay as they are."""
+        filters.check_known(request._request.GET, [])
+        sent = self.read_sent(request)
+        changes = structs.read_fields(self.row, sent, partial=True)
+        if isinstance(changes, list):
+            raise batches.invalid(changes)
+        refuse_others(request, self, changes, partial=True)
+        names = [field.name for field in structs.plan_of(self.row).fields]
+        with transaction.atomic():
+            held = self.found().select_for_update(of=("self",)).values(*names).first()
+            if held is None:
+                raise Http404
+            check_one(self.stored_together([self.row(**{**held, **changes})], replace=True))
+        return self.stored(self.found())
+
+    def read_for_path(self, request: Request) -> Row:
+        """Return the whole row of a PUT."""
+        filters.check_known(request._request.GET, [])
+        row = structs.read_row(self.row, self.read_sent(request))
+        if isinstance(row, list):
+            raise batches.invalid(row)
+        return row
+
+    def read_sent(self, request: Request) -> Any:
+        """Return the object that was sent, its key taken from the path."""
+        parsing.content_type(request._request, (parsing.JSON,))
+        sent = batches.loads(parsing.read_body(request._request, BODY_BYTES))
+        if isinstance(sent, dict):
+            for name, named in self.key_of_path().items():
+                if sent.setdefault(name, named) != named:
+                    message = "Must be the key of the address."
+                    error = FieldError(f"/{name}", "differs_from_path", message)
+                    raise batches.invalid([error])
+        return sent
+
+    def key_of_path(self) -> Mapping[str, Any]:
+        """Return the key columns that the address stands for.
+
+        Where the address holds another name of the row, such as its id, the row must exist.
+        """
+        if self.lookup_field in structs.plan_of(self.row).names:
+            return {self.lookup_field: self.kwargs[self.lookup_url_kwarg or self.lookup_field]}
+        held = self.found().values(*self.key_columns()).first()
+        if held is None:
+            raise Http404
+        return held
+
+
+# --- Answers ------------------------------------------------------------------------------
+
+
+def check_one(outcome: Ingested) -> None:
+    """Raise the refusal of a single row that was not stored."""
+    if not outcome.failed:
+        return
+    errors = outcome.results[0].errors
+    if errors and all(error.code == "differs" for error in errors):
+        names = ", ".join(error.pointer[1:] for error in errors)
+        raise ApiError(
+            409, "conflict", f"Stored under the same key with other content: {names}.", errors
+        )
+    raise batches.invalid(errors)
+
+
+def batch_answer(outcome: Ingested, size: int, *, verbose: bool, atomic: bool) -> HttpResponse:
+    """Answer a list: how many of each, and every row that was not plainly created.
+
+    A batch of which nothing could be stored is a refusal; its counts and results stand in
+    the problem under the same names.
+    """
+    results: list[Any] = list(outcome.results)
+    if verbose:
+        listed = {result.index for result in results}
+        results += [
+            {"index": index, "status": "created", "errors": []}
+            for index in range(size if outcome.created else 0)
+            if index not in listed
+        ]
+        results.sort(key=lambda one: one["index"] if isinstance(one, dict) else one.index)
+    document = {
+        "created": outcome.created,
+        "unchanged": outcome.unchanged,
+        "replaced": outcome.replaced,
+        "failed": outcome.failed,
+        "results": results,
+    }
+    if outcome.failed and (atomic or outcome.failed == size):
+        of = f"{outcome.failed} of {size} rows are refused"
+        detail = f"{of}; nothing is stored." if atomic else f"{of}."
+        return problem(400, "batch_refused", detail, **document)
+    return answer(document, 201 if size and outcome.created == size else 200)

@@ -1,0 +1,236 @@
+"""How values look on admin pages: ages, prices, percentages, badges, and what is not known."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.shared.fields import ExactDecimal, Ratio, plain_text
+
+EMPTY = "—"
+TONES = {"success", "danger", "warning", "info", "default"}
+# Longer texts are cut in a list; the page of the thing shows them whole.
+LIST_TEXT_LIMIT = 60
+
+Show = Callable[[Any, str], SafeString]
+
+
+def empty(reason: str = "") -> SafeString:
+    """Return the sign of what is not known, with the reason for those who hover or listen."""
+    if not reason:
+        return format_html('<span class="b-empty">{}</span>', EMPTY)
+    return format_html(
+        '<span class="b-empty" title="{}">{}<span class="b-sr">{}</span></span>',
+        reason,
+        EMPTY,
+        reason,
+    )
+
+
+def span_words(span: timedelta) -> str:
+    """Return a span in its one or two leading units.
+
+    >>> span_words(timedelta(minutes=4, seconds=10)), span_words(timedelta(days=2, hours=5))
+    ('4 min', '2 d 5 h')
+    """
+    seconds = int(abs(span).total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        rest = minutes % 60
+        return f"{hours} h {rest} min" if hours < 6 and rest else f"{hours} h"
+    if days < 7 and hours % 24:
+        return f"{days} d {hours % 24} h"
+    return f"{days:,} d"
+
+
+def utc_words(moment: datetime) -> str:
+    """Return the exact time as every machine here names it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(moment: datetime | None, reason: str = "", *, now: datetime | None = None) -> SafeString:
+    """Return "4 min ago"; the browser keeps it true and puts the exact times on hover."""
+    if moment is None:
+        return empty(reason)
+    span = (now or timezone.now()) - moment
+    words = span_words(span)
+    return format_html(
+        '<time class="b-num" datetime="{}" title="{}" data-age>{}</time>',
+        moment.astimezone(UTC).isoformat(),
+        utc_words(moment),
+        f"{words} ago" if span >= timedelta(0) else f"in {words}",
+    )
+
+
+def moment(value: datetime | None, reason: str = "") -> SafeString:
+    """Return the time itself; the browser shows it in the viewer's zone, UTC on hover."""
+    if value is None:
+        return empty(reason)
+    return format_html(
+        '<time class="b-num" datetime="{}" title="{}" data-local>{}</time>',
+        value.astimezone(UTC).isoformat(),
+        utc_words(value),
+        f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def grouped(value: Decimal) -> str:
+    """Return plain digits with thousands apart, without padding zeros.
+
+    >>> grouped(Decimal("19345.490000")), grouped(Decimal("0.000000061200"))
+    ('19,345.49', '0.0000000612')
+    """
+    whole, _, places = plain_text(value).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    whole = f"{sign}{int(whole.lstrip('-')):,}"
+    return f"{whole}.{places}" if places else whole
+
+
+def price(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a price or size by its significant digits."""
+    if value is None:
+        return empty(reason)
+    return format_html('<span class="b-num">{}</span>', grouped(value))
+
+
+def pct_words(value: Decimal, *, signed: bool = True, places: int = 2) -> str:
+    """Return percent with a real minus sign, so that digits stand in columns."""
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    if rounded == 0:
+        return f"{abs(rounded):.{places}f} %"
+    sign = "\u2212" if rounded < 0 else ("+" if signed else "")
+    return f"{sign}{abs(rounded):,.{places}f} %"
+
+
+def signed_pct(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a change in percent, gains and losses told apart by sign and color."""
+    if value is None:
+        return empty(reason)
+    tone = "b-gain" if value > 0 else "b-loss" if value < 0 else ""
+    return format_html(
+        '<span class="b-num {}" title="{} %">{}</span>',
+        tone,
+        plain_text(value),
+        pct_words(value),
+    )
+
+
+def ratio(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a plain ratio: leverage, confidence."""
+    return price(value, reason)
+
+
+def figure(words: str, title: str = "") -> SafeString:
+    """Return a figure already put into words, its digits in columns."""
+    if title:
+        return format_html('<span class="b-num b-tip" title="{}">{}</span>', title, words)
+    return format_html('<span class="b-num">{}</span>', words)
+
+
+def badge(text: str, tone: str = "default", title: str = "") -> SafeString:
+    """Return a state in its color; ``tone`` is one of ``TONES``."""
+    if tone not in TONES:
+        raise ValueError(f"A badge has no tone {tone!r}.")
+    if title:
+        return format_html('<span class="b-badge b-{}" title="{}">{}</span>', tone, title, text)
+    return format_html('<span class="b-badge b-{}">{}</span>', tone, text)
+
+
+def yes_no(value: bool | None, reason: str = "") -> SafeString:
+    """Return a flag as a word; color alone says nothing to many."""
+    if value is None:
+        return empty(reason)
+    return badge("Yes", "success") if value else badge("No", "default")
+
+
+def raw_json(value: Any) -> SafeString:
+    """Return foreign JSON as indented text, never as markup."""
+    if value in (None, {}, [], ""):
+        return empty("Nothing was sent.")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return format_html('<pre class="b-raw">{}</pre>', text)
+
+
+def text(value: Any, reason: str = "") -> SafeString:
+    """Return foreign text as text."""
+    return format_html("{}", value) if value not in (None, "") else empty(reason)
+
+
+def short_text(value: Any, reason: str = "") -> SafeString:
+    """Return foreign text, cut for a list, whole on hover."""
+    words = "" if value is None else str(value)
+    if len(words) <= LIST_TEXT_LIMIT:
+        return text(words, reason)
+    return format_html('<span title="{}">{}…</span>', words[:1000], words[: LIST_TEXT_LIMIT - 1])
+
+
+def link(url: str, words: str) -> SafeString:
+    """Return a link to the page of another thing."""
+    return format_html('<a class="b-link" href="{}">{}</a>', url, words)
+
+
+def number(value: float | None, reason: str = "") -> SafeString:
+    """Return a count or measure with thousands apart."""
+    if value is None:
+        return empty(reason)
+    return format_html('<span class="b-num">{}</span>', f"{value:,}")
+
+
+def choice(field: models.Field, colors: Mapping[Any, str]) -> Show:
+    """Return the display of a closed vocabulary: a badge where it has colors, else its label."""
+    labels = dict(field.flatchoices)
+
+    def show(value: Any, reason: str = "") -> SafeString:
+        if value in (None, ""):
+            return empty(reason)
+        label = str(labels.get(value, value))
+        return badge(label, colors[value]) if value in colors else text(label)
+
+    return show
+
+
+def for_field(
+    field: models.Field, *, colors: Mapping[Any, str], signed: bool, listed: bool
+) -> Show | None:
+    """Return how values of ``field`` are shown; ``None`` where Django's own way will do.
+
+    ``listed``: for a row of a list, where times are ages and texts are cut.
+    """
+    if field.choices:
+        return choice(field, colors)
+    if isinstance(field, models.DateTimeField):
+        return age if listed else moment
+    if isinstance(field, ExactDecimal):
+        return signed_pct if signed and isinstance(field, Ratio) else price
+    if isinstance(field, models.BooleanField):
+        return yes_no
+    if isinstance(field, models.JSONField):
+        return None if listed else raw_json
+    if isinstance(field, (models.IntegerField, models.FloatField)) and not field.primary_key:
+        return number
+    if isinstance(field, (models.CharField, models.TextField)):
+        return short_text if listed else text
+    return None
+
+
+def for_export(value: Any) -> Any:
+    """Return a value as a cell of a spreadsheet: times in UTC, decimals exact, the rest text."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is None or isinstance(value, (bool, int, float, Decimal)):
+        return value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

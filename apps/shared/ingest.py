@@ -1,0 +1,386 @@
+"""The one way bulk facts reach a table: COPY, and one upsert where a key is already taken."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from operator import itemgetter, lt
+from typing import Any, Literal
+
+import msgspec
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.errors import UniqueViolation
+
+from apps.shared.errors import FieldError
+
+# One large COPY is several times slower than the same rows in pieces of this size.
+CHUNK_BYTES = 11_000_000
+BLOCK_ROWS = 1_000
+
+Values = Sequence[Any]
+OnConflict = Literal["refuse", "replace"]
+
+
+class RowStatus(StrEnum):
+    CREATED = "created"
+    UNCHANGED = "unchanged"
+    REPLACED = "replaced"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class RowResult:
+    """What became of one row; ``index`` is its place in the batch, from 0."""
+
+    index: int
+    status: RowStatus
+    errors: list[FieldError] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What became of a batch: how many of each, and every row that was not plainly created."""
+
+    created: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    failed: int = 0
+    results: list[RowResult] = field(default_factory=list)
+
+    def note(self, index: int, status: RowStatus, errors: Sequence[FieldError] = ()) -> None:
+        """Count one row, and list it unless it was plainly created."""
+        self.count(status, 1)
+        if status is not RowStatus.CREATED:
+            self.results.append(RowResult(index, status, list(errors)))
+
+    def fail(self, index: int, errors: Sequence[FieldError]) -> None:
+        """Count and list one row that is refused."""
+        self.note(index, RowStatus.FAILED, errors)
+
+    def count(self, status: RowStatus, rows: int) -> None:
+        """Count ``rows`` rows without listing them."""
+        setattr(self, status.value, getattr(self, status.value) + rows)
+
+    def merge(self, other: "Ingested", places: Sequence[int] | None = None) -> None:
+        """Add the outcome of a part of this batch.
+
+        ``places[i]`` is where row ``i`` of the part stands in this batch; without it the
+        part's indexes hold as they are.
+        """
+        for status in RowStatus:
+            self.count(status, getattr(other, status.value))
+        for result in other.results:
+            index = result.index if places is None else places[result.index]
+            self.results.append(RowResult(index, result.status, result.errors))
+
+    def sort(self) -> None:
+        """Bring the listed rows into the order of the batch."""
+        self.results.sort(key=lambda result: result.index)
+
+
+def ingest(
+    model: type[models.Model],
+    rows: Sequence[Values],
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    on_conflict: OnConflict,
+    defaults: Mapping[str, Any] | None = None,
+) -> Ingested:
+    """Store ``rows`` (values in the order of ``columns``) and say what became of each.
+
+    ``key`` names the columns of a unique constraint, none of them null. A row whose key is
+    stored with the same content is *unchanged*; with other content it is *failed*, naming
+    the fields that differ (``refuse``), or *replaced* (``replace``). The same goes for a
+    key that stands twice in one batch. Values must already fit their columns. ``defaults``
+    (column → value) are given to new rows only and never compared.
+
+    Needs an open transaction. Two batches with the same rows may run at once: both end
+    well, and the rows are stored once.
+    """
+    connection = connections[router.db_for_write(model)]
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("ingest() needs an open transaction.")
+    target = Target(model, connection, columns, key, defaults or {})
+    outcome = Ingested()
+    for chunk in chunks(ordered(rows, target, on_conflict, outcome)):
+        store_chunk(chunk, target, on_conflict, outcome)
+    outcome.sort()
+    return outcome
+
+
+class Target:
+    """A table as one batch sees it: its columns, its key, how a value becomes text."""
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        connection: BaseDatabaseWrapper,
+        columns: Sequence[str],
+        key: Sequence[str],
+        defaults: Mapping[str, Any],
+    ) -> None:
+        self.connection = connection
+        self.names = list(columns)
+        fields: list[Any] = [model._meta.get_field(name) for name in [*columns, *defaults]]
+        quote = connection.ops.quote_name
+        self.table = quote(model._meta.db_table)
+        self.columns = [quote(each.column) for each in fields]
+        self.writers = [writer(each) for each in fields]
+        self.constants = [
+            next(iter(write([value])))
+            for write, value in zip(self.writers[len(columns) :], defaults.values(), strict=True)
+        ]
+        self.writers = self.writers[: len(columns)]
+        self.key_places = [self.names.index(name) for name in key]
+        self.key = [self.columns[place] for place in self.key_places]
+        self.others = [each for each in self.columns[: len(columns)] if each not in self.key]
+        self.other_names = [name for name in self.names if name not in key]
+        self.touched = [
+            quote(each.column)
+            for each in model._meta.concrete_fields
+            if getattr(each, "auto_now", False) and each.name not in columns
+        ]
+        self.key_of: Callable[[Values], Any] = itemgetter(*self.key_places)
+
+    def lines(
+        self, rows: Sequence[Values], ordinals: Sequence[int] | None = None
+    ) -> Iterator[bytes]:
+        """Yield COPY text, a block of rows at a time, so that the server works meanwhile."""
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = rows[start : start + BLOCK_ROWS]
+            values = [
+                write(column)
+                for write, column in zip(self.writers, zip(*block, strict=True), strict=True)
+            ]
+            if ordinals is not None:
+                values.insert(0, map(str, ordinals[start : start + BLOCK_ROWS]))
+            lines = "\n".join(map("\t".join, zip(*values, strict=True)))
+            yield lines.encode() + b"\n"
+
+
+Indexed = tuple[list[int], list[Values]]
+
+
+def ordered(
+    rows: Sequence[Values], target: Target, on_conflict: OnConflict, out: Ingested
+) -> Indexed:
+    """Return the rows in the order of their key, each key once, with their places.
+
+    Every batch takes its keys in the same order, so two batches never wait for each other
+    in a circle.
+    """
+    keys = list(map(target.key_of, rows))
+    if all(map(lt, keys, islice(keys, 1, None))):
+        return list(range(len(rows))), list(rows)
+    places: list[int] = []
+    kept: list[Values] = []
+    previous: Any = None
+    for place in sorted(range(len(rows)), key=keys.__getitem__):
+        row = rows[place]
+        if not places or keys[place] != previous:
+            places.append(place)
+            kept.append(row)
+            previous = keys[place]
+            continue
+        differing = [name for name, a, b in zip(target.names, kept[-1], row, strict=True) if a != b]
+        if not differing:
+            out.note(place, RowStatus.UNCHANGED)
+        elif on_conflict == "replace":
+            kept[-1] = row
+            out.note(place, RowStatus.REPLACED)
+        else:
+            where = f"Differs from row {places[-1]} of the same batch."
+            out.fail(place, [FieldError(f"/{name}", "differs", where) for name in differing])
+    return places, kept
+
+
+def chunks(indexed: Indexed) -> Iterator[Indexed]:
+    """Cut a batch into pieces of about ``CHUNK_BYTES``, judged by its first rows."""
+    places, rows = indexed
+    if not rows:
+        return
+    sample = rows[:20]
+    width = max(1, sum(len(str(value)) + 1 for row in sample for value in row) // len(sample))
+    size = max(BLOCK_ROWS, CHUNK_BYTES // width)
+    for start in range(0, len(rows), size):
+        yield places[start : start + size], rows[start : start + size]
+
+
+def store_chunk(chunk: Indexed, target: Target, on_conflict: OnConflict, outcome: Ingested) -> None:
+    """Copy straight into the table; where a key is taken, start over with an upsert."""
+    places, rows = chunk
+    try:
+        with transaction.atomic(using=target.connection.alias):
+            copy(target, target.table, target.columns, target.lines(rows))
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+    else:
+        outcome.count(RowStatus.CREATED, len(rows))
+        return
+    with staged(target, rows) as table:
+        if on_conflict == "replace":
+            replace(target, table, places, outcome)
+        else:
+            refuse(target, table, places, outcome)
+
+
+# --- Statements ---------------------------------------------------------------------------
+
+
+def copy(target: Target, table: str, columns: Sequence[str], lines: Iterable[bytes]) -> None:
+    """Run one COPY into ``table`` on Django's own connection."""
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    with (
+        target.connection.wrap_database_errors,
+        target.connection.cursor() as cursor,
+        cursor.copy(statement) as sink,
+    ):
+        for block in lines:
+            sink.write(block)
+
+
+@contextmanager
+def staged(target: Target, rows: Sequence[Values]) -> Iterator[str]:
+    """Put the rows into a temporary table, with their ordinal, for as long as this lasts."""
+    table = target.connection.ops.quote_name("ingest_rows")
+    with target.connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TEMP TABLE {table} ON COMMIT DROP AS "
+            f"SELECT 0 AS ingest_ordinal, {', '.join(target.columns)} FROM {target.table} "
+            "WITH NO DATA"
+        )
+        copy(
+            target,
+            table,
+            ["ingest_ordinal", *target.columns],
+            target.lines(rows, range(len(rows))),
+        )
+        yield table
+        cursor.execute(f"DROP TABLE {table}")
+
+
+def replace(target: Target, table: str, places: Sequence[int], outcome: Ingested) -> None:
+    """Upsert; a row that changes nothing is not written."""
+    columns, key = ", ".join(target.columns), ", ".join(target.key)
+    settings = [f"{column} = excluded.{column}" for column in target.others]
+    settings += [f"{column} = statement_timestamp()" for column in target.touched]
+    stored = ", ".join(f"held.{column}" for column in target.others)
+    sent = ", ".join(f"excluded.{column}" for column in target.others)
+    change = (
+        f"DO UPDATE SET {', '.join(settings)} WHERE ({stored}) IS DISTINCT FROM ({sent})"
+        if target.others
+        else "DO NOTHING"
+    )
+    with target.connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH written AS (INSERT INTO {target.table} AS held ({columns}) "
+            f"SELECT {columns} FROM {table} ORDER BY ingest_ordinal "
+            # A row that was there before carries the lock this statement took on it.
+            f"ON CONFLICT ({key}) {change} RETURNING {returned(target)}, xmax = 0 AS created) "
+            "SELECT ingest_ordinal, created FROM written "
+            f"JOIN {table} USING ({key})"
+        )
+        written = dict(cursor.fetchall())
+    for ordinal, place in enumerate(places):
+        created = written.get(ordinal)
+        if created is None:
+            outcome.note(place, RowStatus.UNCHANGED)
+        else:
+            outcome.note(place, RowStatus.CREATED if created else RowStatus.REPLACED)
+
+
+def refuse(target: Target, table: str, places: Sequence[int], outcome: Ingested) -> None:
+    """Insert what is new; compare the rest with what is stored."""
+    columns, key = ", ".join(target.columns), ", ".join(target.key)
+    same = " AND ".join(f"held.{column} = {table}.{column}" for column in target.key)
+    differs = ", ".join(
+        f"held.{column} IS DISTINCT FROM {table}.{column}" for column in target.others
+    )
+    with target.connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH held AS (INSERT INTO {target.table} AS held ({columns}) "
+            f"SELECT {columns} FROM {table} ORDER BY ingest_ordinal "
+            f"ON CONFLICT ({key}) DO NOTHING RETURNING {returned(target)}) "
+            f"DELETE FROM {table} USING held WHERE {same}"
+        )
+        outcome.count(RowStatus.CREATED, cursor.rowcount)
+        # A statement of its own: what another transaction stored meanwhile is visible now.
+        cursor.execute(
+            f"SELECT ingest_ordinal, ARRAY[{differs}]::boolean[] FROM {table} "
+            f"JOIN {target.table} AS held ON {same} ORDER BY ingest_ordinal"
+        )
+        for ordinal, flags in cursor.fetchall():
+            differing = [name for name, flag in zip(target.other_names, flags, strict=True) if flag]
+            if differing:
+                message = "Differs from the stored value."
+                errors = [FieldError(f"/{name}", "differs", message) for name in differing]
+                outcome.fail(places[ordinal], errors)
+            else:
+                outcome.note(places[ordinal], RowStatus.UNCHANGED)
+
+
+def returned(target: Target) -> str:
+    return ", ".join(f"held.{column}" for column in target.key)
+
+
+# --- Values as COPY text ------------------------------------------------------------------
+
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+SPECIAL = re.compile(r"[\\\t\n\r]")
+NULL = "\\N"
+exact_json = msgspec.json.Encoder(decimal_format="number")
+
+Column = Sequence[Any]
+Writer = Callable[[Column], Iterable[str]]
+
+
+def escaped(texts: Sequence[str]) -> Iterable[str]:
+    """Escape what COPY would take for its own; most columns hold nothing of the kind."""
+    if SPECIAL.search("".join(texts)):
+        return [text.translate(ESCAPES) for text in texts]
+    return texts
+
+
+def json_text(value: Any) -> str:
+    return exact_json.encode(value).decode().translate(ESCAPES)
+
+
+def moments(column: Column) -> Iterable[str]:
+    return map(datetime.isoformat, column)
+
+
+def plain(column: Column) -> Iterable[str]:
+    return map(str, column)
+
+
+def documents(column: Column) -> Iterable[str]:
+    return map(json_text, column)
+
+
+def writer(field: "models.Field[Any, Any]") -> Writer:
+    """Return what turns a column of this field's values into COPY text."""
+    write: Writer
+    if isinstance(field, models.CharField | models.TextField):
+        write = escaped
+    elif isinstance(field, models.DateTimeField):
+        write = moments
+    elif isinstance(field, models.JSONField):
+        write = documents
+    else:
+        write = plain
+    if not field.null:
+        return write
+
+    def write_or_null(column: Column) -> Iterable[str]:
+        if not any(value is None for value in column):
+            return write(column)
+        present = iter(write([value for value in column if value is not None]))
+        return [NULL if value is None else next(present) for value in column]
+
+    return write_or_null

@@ -1,0 +1,112 @@
+"""The Celery app and the whole schedule.
+
+A message is only a wake-up: every task finds its work in the database. So nothing here is
+precious, and a message that finds nobody in time is dropped.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
+from django.conf import settings
+
+from apps.shared.correlation import correlation_id, new_correlation_id
+from config.logs import configure
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# Two minutes are far more than any tick needs; whoever works longer works in pieces.
+SOFT_LIMIT, HARD_LIMIT = 120, 150
+HEADER = "blotter_correlation_id"
+
+
+def every(*, task: str, seconds: int) -> dict[str, Any]:
+    """Run a task at a steady beat; a message older than its beat is dropped.
+
+    ``expires`` is Celery's own word for it, ``expire_seconds`` that of the scheduler whose
+    entries stand in the database; it ignores the other.
+    """
+    expiry = {"expires": seconds, "expire_seconds": seconds}
+    return {"task": task, "schedule": float(seconds), "options": expiry}
+
+
+def daily(*, task: str, hour: int, minute: int) -> dict[str, Any]:
+    """Run a task once a day at a time in UTC; it may wait for six hours at most."""
+    expiry = {"expires": 21_600, "expire_seconds": 21_600}
+    return {"task": task, "schedule": crontab(hour=hour, minute=minute), "options": expiry}
+
+
+SCHEDULE = {
+    "fetch candles": every(task="apps.market.tasks.fetch_candles", seconds=60),
+    "track alert prices": every(task="apps.alerts.tasks.track_prices", seconds=60),
+    "settle alerts": every(task="apps.alerts.tasks.settle_alerts", seconds=60),
+    "forget idempotency keys": every(
+        task="apps.access.tasks.expire_idempotency_keys", seconds=3600
+    ),
+}
+
+
+def broker_url(url: str) -> str:
+    """Return the address as Celery writes it: a socket is ``redis+socket://``."""
+    return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+
+
+app = Celery("blotter", broker=broker_url(settings.CELERY_BROKER_URL), set_as_current=True)
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    timezone="UTC",
+    # A task is taken off the queue when it is done, so a killed worker loses none.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    task_soft_time_limit=SOFT_LIMIT,
+    task_time_limit=HARD_LIMIT,
+    # A broker that hangs or is away costs whoever publishes two seconds, not 45.
+    task_publish_retry=False,
+    broker_connection_timeout=2,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "socket_timeout": 2,
+        "socket_connect_timeout": 2,
+        "retry_on_timeout": False,
+        "visibility_timeout": 2 * HARD_LIMIT,
+        "global_keyprefix": "blotter:",
+    },
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    beat_scheduler="config.beat:Scheduler",
+    beat_max_loop_interval=5,
+    beat_schedule=SCHEDULE,
+)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_our_logging(**kwargs: Any) -> None:
+    """Keep the logging of the settings; Celery would put its own in its place."""
+    configure()
+
+
+@before_task_publish.connect
+def send_correlation_id(headers: dict[str, Any], **kwargs: Any) -> None:
+    """Give a message the id of what caused it."""
+    headers.setdefault(HEADER, correlation_id.get() or new_correlation_id())
+
+
+@task_prerun.connect
+def take_correlation_id(task: Any, **kwargs: Any) -> None:
+    """Work under the id that came with the message, or under a new one."""
+    given: Mapping[str, Any] = task.request.headers or {}
+    correlation_id.set(given.get(HEADER) or new_correlation_id())
+
+
+@task_postrun.connect
+def drop_correlation_id(**kwargs: Any) -> None:
+    """Forget the id: a worker process lives on."""
+    correlation_id.set("")

@@ -1,0 +1,320 @@
+"""The desk: what needs somebody now. The only place that reads all apps.
+
+A panel is a function from ``Readings`` to what its template shows, entered in ``PANELS``;
+a figure or a need of a later app is a function entered in ``FIGURES`` or ``NEEDS``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from redis import RedisError
+
+from apps.alerts.models import Alert
+from apps.shared import display
+from apps.shared.admin.charts import bar_chart
+from config.readings import DAY, MONTH, WEEK, Readings
+
+REFRESH_SECONDS = 15
+# Many desks stay open: they share one reading for a few seconds.
+CACHE_SECONDS = 5
+MOST_NEEDS = 12
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number, and the address of the rows behind it."""
+
+    label: str
+    value: str
+    under: str
+    url: str
+    tone: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that waits for a person; the greater ``weight``, the worse."""
+
+    weight: int
+    what: str
+    why: str
+    action: str
+    url: str
+    tone: str = "warning"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the desk: its template is ``admin/desk/<name>.html``."""
+
+    name: str
+    title: str
+    width: str
+    permission: str
+    read: Callable[[Readings], Any]
+
+
+def rows(name: str, **filters: str) -> str:
+    """Return the address of a list under its filters."""
+    query = "&".join(f"{key}={value}" for key, value in filters.items())
+    return reverse(f"admin:{name}_changelist") + (f"?{query}" if query else "")
+
+
+# --- Figures ------------------------------------------------------------------------------
+
+
+def tracked(now: Readings) -> Figure:
+    return Figure(
+        "Alerts tracked",
+        f"{now.alerts_open:,}",
+        "prices still to come",
+        rows("alerts_alert", performance__status__exact="open"),
+    )
+
+
+def hit_rate(now: Readings) -> Figure:
+    n, hits = now.decided
+    rate = f"{hits / n * 100:.1f} %" if n else display.EMPTY
+    under = f"of {n:,} decided" if n else "none decided yet"
+    title = "Successes among the settled and decided alerts of the last 30 days."
+    if now.hit_interval:
+        low, high = now.hit_interval
+        title += f" Wilson 95 % interval: {low * 100:.0f} to {high * 100:.0f} %."
+    few = "b-quiet" if n < now.FEW else ""
+    return Figure("Hit rate, 30 days", rate, under, reverse("admin:alerts_scorecard") + "?span=month", few, title)
+
+
+def raised(now: Readings) -> Figure:
+    return Figure(
+        "Alerts, last 24 h",
+        f"{now.alerts_day:,}",
+        "raised",
+        rows("alerts_alert", timestamp_last="day"),
+    )
+
+
+def stale(now: Readings) -> Figure:
+    count, all_of_them = len(now.stale_symbols), len(now.symbols)
+    under = f"of {all_of_them:,} with candles" if all_of_them else "no candles yet"
+    tone = "b-loss" if count else ""
+    url = rows("market_instrument")
+    return Figure("Instruments stale", f"{count:,}", under, url, tone)
+
+
+def candles(now: Readings) -> Figure:
+    newest = now.newest_candle
+    under = f"newest began {display.span_words(now.at - newest)} ago" if newest else "none yet"
+    url = rows("market_candle", timestamp_last="all")
+    title = "An estimate of the database, which does not count them."
+    return Figure("Candles stored", str(now.candles), under, url, title=title)
+
+
+def jobs(now: Readings) -> Figure:
+    late, known = len(now.late_jobs), len(now.jobs)
+    under = f"of {known} on the schedule" if known else "the schedule is not set up yet"
+    url = rows("django_celery_beat_periodictask")
+    return Figure("Own jobs late", f"{late:,}", under, url, "b-loss" if late else "")
+
+
+FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
+    ("alerts.view_alert", tracked),
+    ("alerts.view_alertperformance", hit_rate),
+    ("alerts.view_alert", raised),
+    ("market.view_instrument", stale),
+    ("market.view_candle", candles),
+    ("django_celery_beat.view_periodictask", jobs),
+]
+
+
+# --- What needs attention -----------------------------------------------------------------
+
+
+def late_jobs(now: Readings) -> Iterator[Need]:
+    for job in now.late_jobs:
+        yield Need(
+            100,
+            f"{job.name} is late",
+            job.why,
+            "Open the schedule",
+            rows("django_celery_beat_periodictask", q=job.name.replace(" ", "+")),
+            "danger",
+        )
+
+
+def unhealthy_feeds(now: Readings) -> Iterator[Need]:
+    for feed in now.unhealthy_feeds:
+        since = (
+            f"last success {display.span_words(now.at - feed.last_success_at)} ago"
+            if feed.last_success_at
+            else "it never succeeded"
+        )
+        yield Need(
+            80,
+            f"Feed of {feed} fails",
+            f"{feed.consecutive_failures} times in a row, {since}. {feed.last_error}",
+            "Open the feed",
+            reverse("admin:market_feed_change", args=[feed.pk]),
+            "danger",
+        )
+
+
+def stale_series(now: Readings) -> Iterator[Need]:
+    for symbol, series in now.stale_series:
+        yield Need(
+            60,
+            f"{symbol} {series.granularity} from {series.source} is stale",
+            f"Its last candle ended {display.span_words(now.at - series.known_until)} ago.",
+            "Open the instrument",
+            now.instrument_url(symbol),
+        )
+
+
+def waiting_checkpoints(now: Readings) -> Iterator[Need]:
+    if now.waiting:
+        yield Need(
+            50,
+            f"{now.waiting:,} alert{'s wait' if now.waiting > 1 else ' waits'} for candles",
+            "A checkpoint has passed, and no candle near it has come.",
+            "See the alerts",
+            rows("alerts_alert", performance__status__exact="open"),
+        )
+
+
+def missing_checkpoints(now: Readings) -> Iterator[Need]:
+    if now.missing:
+        yield Need(
+            30,
+            f"{now.missing:,} checkpoint price{'s are' if now.missing > 1 else ' is'} missing",
+            "In the last week the candles around them had gaps. Fill the gaps, then judge again.",
+            "See the checkpoints",
+            rows("alerts_trackedprice", status__exact="missing", timestamp_last="week"),
+            "info",
+        )
+
+
+NEEDS: list[tuple[str, Callable[[Readings], Iterator[Need]]]] = [
+    ("django_celery_beat.view_periodictask", late_jobs),
+    ("market.view_feed", unhealthy_feeds),
+    ("market.view_instrument", stale_series),
+    ("alerts.view_alert", waiting_checkpoints),
+    ("alerts.view_trackedprice", missing_checkpoints),
+]
+
+
+# --- Panels -------------------------------------------------------------------------------
+
+
+def figures(now: Readings) -> list[tuple[str, Figure]]:
+    return [(permission, read(now)) for permission, read in FIGURES]
+
+
+def needs(now: Readings) -> list[tuple[str, Need]]:
+    found = [(permission, need) for permission, read in NEEDS for need in read(now)]
+    return sorted(found, key=lambda each: -each[1].weight)
+
+
+def outcomes(now: Readings) -> dict[str, Any]:
+    """Return settled outcomes by strategy, the most first."""
+    shown = [row for row in now.scorecard if row.total - row.open][:8]
+    chart = bar_chart(
+        [row.key or "no strategy" for row in shown],
+        [
+            ("Success", "success", [row.hits for row in shown]),
+            ("No success", "danger", [row.n - row.hits for row in shown]),
+            ("Undecided", "warning", [row.undecided for row in shown]),
+        ],
+        stacked=True,
+        horizontal=True,
+    )
+    summary = "; ".join(f"{row.key or 'no strategy'}: {row.hits} of {row.n}" for row in shown)
+    return {"chart": chart if shown else None, "summary": summary, "waiting": now.alerts_open}
+
+
+def activity(now: Readings) -> dict[str, Any]:
+    """Return what happened in each of the last 24 hours."""
+    hours = [now.hour - timedelta(hours=back) for back in range(23, -1, -1)]
+    alerts, prices = now.alerts_by_hour, now.prices_by_hour
+    chart = bar_chart(
+        [int(hour.timestamp()) for hour in hours],
+        [
+            ("Alerts raised", "info", [alerts.get(hour, 0) for hour in hours]),
+            ("Checkpoint prices", "default", [prices.get(hour, 0) for hour in hours]),
+        ],
+    )
+    total = sum(alerts.values()), sum(prices.values())
+    summary = f"{total[0]} alerts raised and {total[1]} checkpoint prices in 24 hours"
+    return {"chart": chart if any(total) else None, "summary": summary}
+
+
+def newest(now: Readings) -> Sequence[Alert]:
+    return now.newest_alerts
+
+
+PANELS = [
+    Panel("figures", "", "", "", figures),
+    Panel("needs", "Needs attention", "b-7", "", needs),
+    Panel(
+        "outcomes", "Outcomes by strategy, 30 days", "b-5", "alerts.view_alertperformance", outcomes
+    ),
+    Panel("newest", "Newest alerts", "b-7", "alerts.view_alert", newest),
+    Panel("activity", "Last 24 hours", "b-5", "alerts.view_alert", activity),
+]
+
+
+# --- The desk as a viewer sees it ---------------------------------------------------------
+
+
+def read_panels(at: datetime) -> dict[str, Any]:
+    """Return what every panel shows at a moment, by its name."""
+    readings = Readings(at)
+    return {panel.name: panel.read(readings) for panel in PANELS} | {"read_at": at}
+
+
+def shared_panels(at: datetime) -> dict[str, Any]:
+    """As ``read_panels``, read at most every few seconds for all viewers together."""
+    try:
+        known = cache.get("desk")
+        if known is None:
+            known = read_panels(at)
+            cache.set("desk", known, CACHE_SECONDS)
+    except RedisError:
+        # A cache that is away costs queries, not the desk.
+        return read_panels(at)
+    return known
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Return the desk as far as the viewer may see it."""
+    may = request.user.has_perm
+    shown = shared_panels(timezone.now())
+    allowed = {
+        "figures": [each for permission, each in shown["figures"] if may(permission)],
+        "needs": [each for permission, each in shown["needs"] if may(permission)],
+    }
+    panels = [
+        {
+            "name": panel.name,
+            "title": panel.title,
+            "width": panel.width,
+            "template": f"admin/desk/{panel.name}.html",
+            "shown": allowed.get(panel.name, shown[panel.name]),
+        }
+        for panel in PANELS
+        if not panel.permission or may(panel.permission)
+    ]
+    return {
+        "panels": panels,
+        "read_at": shown["read_at"],
+        "refresh_seconds": REFRESH_SECONDS,
+        "most_needs": MOST_NEEDS,
+    }
+
+
+__all__ = ["DAY", "MONTH", "WEEK"]

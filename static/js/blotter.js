@@ -1,0 +1,141 @@
+// Times in the viewer's zone, ages that stay true, and the desk that refreshes itself.
+"use strict";
+
+(() => {
+  const AGE_EVERY_MS = 10_000;
+
+  function spanWords(seconds) {
+    if (seconds < 60) return `${Math.floor(seconds)} s`;
+    const minutes = Math.floor(seconds / 60);
+    const hours = Math.floor(seconds / 3_600);
+    const days = Math.floor(seconds / 86_400);
+    if (minutes < 60) return `${minutes} min`;
+    if (hours < 24) {
+      return hours < 6 && minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+    }
+    if (days < 7 && hours % 24) return `${days} d ${hours % 24} h`;
+    return `${days.toLocaleString("en-US")} d`;
+  }
+
+  function pad(number) {
+    return String(number).padStart(2, "0");
+  }
+
+  function localWords(date, seconds) {
+    const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+    const time = `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+    return seconds ? `${day} ${time}:${pad(date.getSeconds())}` : `${day} ${time}`;
+  }
+
+  function utcWords(date) {
+    return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  }
+
+  function showTime(element) {
+    const date = new Date(element.dateTime);
+    if (Number.isNaN(date.getTime())) return;
+    if (!element.dataset.shown) {
+      element.title = `${localWords(date, true)} here\n${utcWords(date)}`;
+      element.dataset.shown = "1";
+      if (element.hasAttribute("data-local")) element.textContent = localWords(date, false);
+    }
+    if (element.hasAttribute("data-age")) {
+      const seconds = (Date.now() - date.getTime()) / 1000;
+      const words = spanWords(Math.abs(seconds));
+      element.textContent = seconds >= 0 ? `${words} ago` : `in ${words}`;
+    }
+  }
+
+  function showTimes(root) {
+    root.querySelectorAll("time[data-age], time[data-local]").forEach(showTime);
+  }
+
+  // What a panel says, its running ages left out: only a panel that says something new is redrawn.
+  function gist(panel) {
+    const copy = panel.cloneNode(true);
+    copy.querySelectorAll("time").forEach((time) => time.replaceWith(time.dateTime));
+    return copy.innerHTML;
+  }
+
+  class Desk {
+    constructor(root) {
+      this.root = root;
+      this.status = root.querySelector("[data-desk-status]");
+      this.every = Number(root.dataset.every) * 1000;
+      this.rightAt = new Date();
+      this.failed = false;
+      this.timer = null;
+      this.gists = new Map();
+      root.querySelectorAll("[data-panel]").forEach((panel) => {
+        this.gists.set(panel.dataset.panel, gist(panel));
+      });
+      showTimes(root);
+      document.addEventListener("visibilitychange", () => this.wake());
+      setInterval(() => this.say(), 1000);
+      this.plan();
+    }
+
+    wake() {
+      clearTimeout(this.timer);
+      if (!document.hidden) this.refresh();
+    }
+
+    plan() {
+      clearTimeout(this.timer);
+      if (!document.hidden) this.timer = setTimeout(() => this.refresh(), this.every);
+    }
+
+    async refresh() {
+      try {
+        const answer = await fetch(this.root.dataset.url, {
+          headers: { "X-Requested-With": "fetch" },
+          signal: AbortSignal.timeout(this.every),
+        });
+        if (answer.redirected || answer.status === 403) {
+          this.failed = "You are logged out: reload to log in.";
+        } else if (!answer.ok) {
+          this.failed = "Cannot be refreshed just now.";
+        } else {
+          this.replace(await answer.text());
+          this.rightAt = new Date();
+          this.failed = false;
+        }
+      } catch {
+        this.failed = "The server does not answer.";
+      }
+      this.say();
+      this.plan();
+    }
+
+    replace(html) {
+      const fresh = new DOMParser().parseFromString(html, "text/html");
+      fresh.querySelectorAll("[data-panel]").forEach((panel) => {
+        const name = panel.dataset.panel;
+        const words = gist(panel);
+        if (this.gists.get(name) === words) return;
+        const old = this.root.querySelector(`[data-panel="${CSS.escape(name)}"]`);
+        if (!old || old.contains(document.activeElement)) return;
+        this.gists.set(name, words);
+        old.replaceWith(document.importNode(panel, true));
+      });
+      showTimes(this.root);
+    }
+
+    say() {
+      const seconds = Math.max((Date.now() - this.rightAt.getTime()) / 1000, 0);
+      const when = seconds < 5 ? "just now" : `${spanWords(seconds)} ago`;
+      this.status.textContent = this.failed ? `${this.failed} Last right ${when}.` : `Right as of ${when}`;
+      this.root.classList.toggle("b-outdated", Boolean(this.failed));
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showTimes(document);
+    setInterval(() => showTimes(document), AGE_EVERY_MS);
+    const desk = document.querySelector("[data-desk]");
+    if (desk) new Desk(desk);
+    document.querySelectorAll("select[data-go]").forEach((select) => {
+      select.addEventListener("change", () => window.location.assign(select.value));
+    });
+  });
+})();

@@ -1,0 +1,245 @@
+// Charts as elements: <candle-chart>, <line-chart>, <bar-chart>. Each reads the JSON inside it.
+"use strict";
+
+(() => {
+  const PALETTE = {
+    light: {
+      text: "#4a5565", grid: "#eef0f3", border: "#d1d5dc", up: "#15803d", down: "#dc2626",
+      success: "#15803d", danger: "#b91c1c", warning: "#b45309", info: "#155dfc", default: "#6a7282",
+    },
+    dark: {
+      text: "#b4bcc8", grid: "#1e2939", border: "#364153", up: "#22c55e", down: "#f87171",
+      success: "#4ade80", danger: "#f87171", warning: "#fbbf24", info: "#60a5fa", default: "#99a1af",
+    },
+  };
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+  const isDark = () => document.documentElement.classList.contains("dark");
+  const palette = () => (isDark() ? PALETTE.dark : PALETTE.light);
+  const pad = (number) => String(number).padStart(2, "0");
+  const faded = (color, alpha) => `${color}${Math.round(alpha * 255).toString(16).padStart(2, "0")}`;
+
+  // The library counts in UTC; people read their own clocks.
+  function localTime(seconds) {
+    const date = new Date(seconds * 1000);
+    const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+    return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}`;
+  }
+
+  function tickWords(seconds, kind) {
+    const date = new Date(seconds * 1000);
+    if (kind === 0) return String(date.getFullYear());
+    if (kind === 1) return MONTHS[date.getMonth()];
+    if (kind === 2) return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+    return `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+  }
+
+  function grouped(number, places) {
+    return number.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+  }
+
+  class ThemedElement extends HTMLElement {
+    connectedCallback() {
+      const data = this.querySelector("script[type='application/json']");
+      if (!data || this.drawn) return;
+      this.drawn = true;
+      this.draw(JSON.parse(data.textContent));
+      this.watcher = new MutationObserver(() => this.paint());
+      this.watcher.observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+    }
+
+    disconnectedCallback() {
+      if (this.watcher) this.watcher.disconnect();
+      this.destroy();
+      this.drawn = false;
+    }
+  }
+
+  class PriceElement extends ThemedElement {
+    makeChart(data) {
+      this.box = document.createElement("div");
+      this.box.className = "b-chart-box";
+      this.append(this.box);
+      const places = data.precision ?? 2;
+      this.places = places;
+      this.chart = LightweightCharts.createChart(this.box, {
+        autoSize: true,
+        layout: { attributionLogo: true, fontFamily: "Inter, sans-serif", background: { color: "transparent" } },
+        localization: { timeFormatter: localTime, priceFormatter: (price) => grouped(price, places) },
+        timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: tickWords, rightOffset: 2 },
+        rightPriceScale: { scaleMargins: { top: 0.08, bottom: 0.22 } },
+        crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
+        // A page is scrolled with the wheel and the finger; the chart takes both only when meant.
+        handleScroll: { mouseWheel: false, vertTouchDrag: false },
+        handleScale: { mouseWheel: false },
+      });
+      this.chart.applyOptions(this.colors());
+    }
+
+    colors() {
+      const colors = palette();
+      return {
+        layout: { textColor: colors.text },
+        grid: { vertLines: { color: colors.grid }, horzLines: { color: colors.grid } },
+        rightPriceScale: { borderColor: colors.border },
+        timeScale: { borderColor: colors.border },
+      };
+    }
+
+    destroy() {
+      if (this.chart) this.chart.remove();
+      if (this.box) this.box.remove();
+      if (this.legend) this.legend.remove();
+      this.chart = this.box = this.legend = null;
+    }
+  }
+
+  class CandleChart extends PriceElement {
+    draw(data) {
+      this.data = data;
+      this.makeChart(data);
+      const places = this.places;
+      const priceFormat = { type: "price", precision: places, minMove: 10 ** -places };
+      const extra = data.lines.map((line) => Number(line.price));
+      this.candles = this.chart.addSeries(LightweightCharts.CandlestickSeries, {
+        priceFormat,
+        borderVisible: false,
+        // Targets and stops belong into the picture even where no candle reached them.
+        autoscaleInfoProvider: (original) => {
+          const info = original();
+          if (info === null || extra.length === 0) return info;
+          info.priceRange.minValue = Math.min(info.priceRange.minValue, ...extra);
+          info.priceRange.maxValue = Math.max(info.priceRange.maxValue, ...extra);
+          return info;
+        },
+      });
+      this.candles.setData(data.candles.map(([time, open, high, low, close]) => (
+        { time, open: Number(open), high: Number(high), low: Number(low), close: Number(close) }
+      )));
+      this.volume = this.chart.addSeries(LightweightCharts.HistogramSeries, {
+        priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
+      });
+      this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+      this.lines = data.lines.map((line) => [line, this.candles.createPriceLine({
+        price: Number(line.price), title: line.title, lineWidth: 1, axisLabelVisible: true,
+        lineStyle: LightweightCharts.LineStyle.Dashed,
+      })]);
+      this.markers = LightweightCharts.createSeriesMarkers(this.candles, []);
+      this.makeLegend();
+      this.paint();
+      this.chart.timeScale().fitContent();
+    }
+
+    makeLegend() {
+      this.legend = document.createElement("div");
+      this.legend.className = "b-chart-legend";
+      this.legend.setAttribute("aria-hidden", "true");
+      this.append(this.legend);
+      const byTime = new Map(this.data.candles.map((candle) => [candle[0], candle]));
+      const last = this.data.candles.at(-1);
+      const say = (candle) => {
+        if (!candle) return;
+        const [time, open, high, low, close, volume] = candle;
+        const figure = (text) => grouped(Number(text), this.places);
+        const change = (Number(close) / Number(open) - 1) * 100;
+        this.legend.textContent =
+          `${localTime(time)}  O ${figure(open)}  H ${figure(high)}  L ${figure(low)}  C ${figure(close)}  ` +
+          `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)} %  V ${Number(volume).toLocaleString("en-US", { maximumSignificantDigits: 6 })}`;
+      };
+      say(last);
+      this.chart.subscribeCrosshairMove((move) => say(byTime.get(move.time) ?? last));
+    }
+
+    paint() {
+      if (!this.chart) return;
+      const colors = palette();
+      this.chart.applyOptions(this.colors());
+      this.candles.applyOptions({
+        upColor: colors.up, downColor: colors.down, wickUpColor: colors.up, wickDownColor: colors.down,
+      });
+      this.volume.setData(this.data.candles.map(([time, open, , , close, volume]) => ({
+        time, value: Number(volume), color: faded(Number(close) >= Number(open) ? colors.up : colors.down, 0.35),
+      })));
+      this.lines.forEach(([line, drawn]) => drawn.applyOptions({
+        color: colors[line.tone], axisLabelColor: colors[line.tone], axisLabelTextColor: isDark() ? "#101828" : "#ffffff",
+      }));
+      this.markers.setMarkers(this.data.markers.map((marker) => ({
+        time: marker.time, position: marker.position, shape: marker.shape, text: marker.text,
+        color: colors[marker.tone], size: 1,
+      })));
+    }
+  }
+
+  class LineChart extends PriceElement {
+    draw(data) {
+      this.data = data;
+      this.makeChart(data);
+      this.series = data.series.map((series) => {
+        const line = this.chart.addSeries(LightweightCharts.LineSeries, {
+          lineWidth: 2, title: series.name,
+          priceFormat: { type: "price", precision: this.places, minMove: 10 ** -this.places },
+        });
+        line.setData(series.points.map(([time, value]) => ({ time, value: Number(value) })));
+        return [series, line];
+      });
+      this.paint();
+      this.chart.timeScale().fitContent();
+    }
+
+    paint() {
+      if (!this.chart) return;
+      this.chart.applyOptions(this.colors());
+      this.series.forEach(([series, line]) => line.applyOptions({ color: palette()[series.tone] }));
+    }
+  }
+
+  class BarChart extends ThemedElement {
+    draw(data) {
+      this.data = data;
+      this.canvas = document.createElement("canvas");
+      this.canvas.setAttribute("aria-hidden", "true");
+      this.append(this.canvas);
+      this.paint();
+    }
+
+    // Colors sit deep in Chart.js options: drawing anew is cheaper than reaching for each.
+    paint() {
+      if (this.chart) this.chart.destroy();
+      const colors = palette();
+      const grid = { color: colors.grid };
+      const ticks = { color: colors.text, font: { family: "Inter, sans-serif", size: 11 }, precision: 0 };
+      const flat = Boolean(this.data.horizontal);
+      this.chart = new Chart(this.canvas, {
+        type: "bar",
+        data: {
+          labels: this.data.labels.map((label) => (typeof label === "number" ? localTime(label).slice(-5) : label)),
+          datasets: this.data.datasets.map((set) => ({
+            label: set.label, data: set.values, backgroundColor: faded(colors[set.tone], 0.85),
+            borderRadius: 2, maxBarThickness: 26, stack: this.data.stacked ? "one" : undefined,
+          })),
+        },
+        options: {
+          animation: false, responsive: true, maintainAspectRatio: false, indexAxis: flat ? "y" : "x",
+          scales: {
+            x: { stacked: Boolean(this.data.stacked), grid: flat ? grid : { display: false }, ticks: { ...ticks, maxRotation: 0, autoSkip: true } },
+            y: { stacked: Boolean(this.data.stacked), beginAtZero: true, grid: flat ? { display: false } : grid, ticks },
+          },
+          plugins: {
+            legend: { display: this.data.datasets.length > 1, position: "bottom", labels: { color: colors.text, boxWidth: 10, boxHeight: 10, font: { family: "Inter, sans-serif" } } },
+            tooltip: { mode: "index", intersect: false },
+          },
+        },
+      });
+    }
+
+    destroy() {
+      if (this.chart) this.chart.destroy();
+      if (this.canvas) this.canvas.remove();
+      this.chart = this.canvas = null;
+    }
+  }
+
+  customElements.define("candle-chart", CandleChart);
+  customElements.define("line-chart", LineChart);
+  customElements.define("bar-chart", BarChart);
+})();
