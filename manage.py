@@ -1,11 +1,15 @@
 #!/usr/bin/env python
-"""Django's command line for Blotter."""
+"""Django's command line for Blotter; it has the embedded servers running where they are needed."""
 
 import os
 import sys
+from pathlib import Path
 
 from django.core.management import execute_from_command_line
 
+from config import embedded
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    execute_from_command_line(sys.argv)
+    with embedded.servers_for(sys.argv, Path(__file__).resolve().parent / ".blotter"):
+        execute_from_command_line(sys.argv)

@@ -1,4 +1,6 @@
-"""Blotter's own two Django applications: its admin site, and what stands above all apps."""
+"""The admin site of Blotter as Django's own, and what ``config`` itself registers."""
+
+from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
@@ -7,13 +9,18 @@ from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 class AdminConfig(DjangoAdminConfig):
     default_site = "config.admin.BlotterAdminSite"
 
+    def ready(self) -> None:
+        super().ready()
+        # After every app has registered its own: what is taken over from other packages.
+        import_module("config.schedule")
+
 
 class BlotterConfig(AppConfig):
-    """The frame: its Celery app, its checks, its management commands."""
+    """The system checks, the Celery app, and the notes on how its jobs fare."""
 
     name = "config"
     label = "config"
 
     def ready(self) -> None:
-        # Imported for what they register, once the settings are read.
-        from config import celery, checks  # noqa: F401
+        for module in ("checks", "celery", "jobs"):
+            import_module(f"config.{module}")

@@ -14,7 +14,6 @@ from celery.signals import before_task_publish, setup_logging, task_postrun, tas
 from django.conf import settings
 
 from apps.shared.correlation import correlation_id, new_correlation_id
-from config.logs import configure
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -89,8 +88,7 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_our_logging(**kwargs: Any) -> None:
-    """Keep the logging of the settings; Celery would put its own in its place."""
-    configure()
+    """Leave the logging as the settings made it: who listens here keeps Celery from its own."""
 
 
 @before_task_publish.connect

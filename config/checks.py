@@ -39,9 +39,7 @@ def hosts_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 
 @register(Tags.compatibility)
-def checkpoints_are_judged(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[Error]:
+def checkpoints_are_judged(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Error]:
     """Refuse a success rule at an hour at which no price is taken."""
     unknown = sorted(set(settings.ALERT_SUCCESS) - set(settings.ALERT_CHECKPOINT_HOURS))
     if unknown:

@@ -4,21 +4,25 @@ A panel is a function from ``Readings`` to what its template shows, entered in `
 a figure or a need of a later app is a function entered in ``FIGURES`` or ``NEEDS``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.core.cache import cache
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from redis import RedisError
 
-from apps.alerts.models import Alert
+from apps.alerts.admin.outcomes import outcome
+from apps.alerts.choices import COLORS
 from apps.shared import display
 from apps.shared.admin.charts import bar_chart
-from config.readings import DAY, MONTH, WEEK, Readings
+from config.jobs import Job
+from config.readings import Readings
 
 REFRESH_SECONDS = 15
 # Many desks stay open: they share one reading for a few seconds.
@@ -88,7 +92,14 @@ def hit_rate(now: Readings) -> Figure:
         low, high = now.hit_interval
         title += f" Wilson 95 % interval: {low * 100:.0f} to {high * 100:.0f} %."
     few = "b-quiet" if n < now.FEW else ""
-    return Figure("Hit rate, 30 days", rate, under, reverse("admin:alerts_scorecard") + "?span=month", few, title)
+    return Figure(
+        "Hit rate, 30 days",
+        rate,
+        under,
+        reverse("admin:alerts_scorecard") + "?span=month",
+        few,
+        title,
+    )
 
 
 def raised(now: Readings) -> Figure:
@@ -140,12 +151,22 @@ def late_jobs(now: Readings) -> Iterator[Need]:
     for job in now.late_jobs:
         yield Need(
             100,
-            f"{job.name} is late",
-            job.why,
+            f"{job.name.capitalize()}: late",
+            job_words(job, now.at),
             "Open the schedule",
             rows("django_celery_beat_periodictask", q=job.name.replace(" ", "+")),
             "danger",
         )
+
+
+def job_words(job: Job, at: datetime) -> str:
+    """Return when a job last succeeded, and what it said when it did not."""
+    if job.last_success:
+        words = f"It last succeeded {display.span_words(at - job.last_success)} ago"
+    else:
+        words = "It has not succeeded yet: do worker and beat run?"
+    words += f", due every {display.span_words(job.every)}." if job.last_success else ""
+    return f"{words} {job.error}" if job.error else words
 
 
 def unhealthy_feeds(now: Readings) -> Iterator[Need]:
@@ -253,8 +274,17 @@ def activity(now: Readings) -> dict[str, Any]:
     return {"chart": chart if any(total) else None, "summary": summary}
 
 
-def newest(now: Readings) -> Sequence[Alert]:
-    return now.newest_alerts
+def newest(now: Readings) -> list[dict[str, Any]]:
+    return [
+        {
+            "alert": alert,
+            "url": reverse("admin:alerts_alert_change", args=[alert.pk]),
+            "direction": display.badge(alert.get_direction_display(), COLORS[alert.direction]),
+            "outcome": outcome(getattr(alert, "performance", None)),
+            "performance": getattr(alert, "performance", None),
+        }
+        for alert in now.newest_alerts
+    ]
 
 
 PANELS = [
@@ -317,4 +347,12 @@ def context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-__all__ = ["DAY", "MONTH", "WEEK"]
+def dashboard(request: HttpRequest, shared: dict[str, Any]) -> dict[str, Any]:
+    """Return the context of the admin's index: the theme's hook."""
+    return shared | context(request)
+
+
+@admin.site.admin_view
+def fragment(request: HttpRequest) -> HttpResponse:
+    """Answer with the panels alone: what the open desk fetches every few seconds."""
+    return render(request, "admin/desk/panels.html", context(request))

@@ -59,3 +59,13 @@ def url(name: str, *, schemes: set[str]) -> str:
 def folder(name: str, default: Path) -> Path:
     """Return an absolute folder; it need not exist yet."""
     return Path(text(name, str(default))).expanduser().absolute()
+
+
+def connections(prefix: str) -> dict[str, dict[str, str]]:
+    """Return the variables PREFIX_NAME_KEY, _SECRET and _URL as {NAME: {key, secret, url}}."""
+    found: dict[str, dict[str, str]] = {}
+    for variable in os.environ:
+        name, _, part = variable.removeprefix(f"{prefix}_").rpartition("_")
+        if variable.startswith(f"{prefix}_") and name and part in ("KEY", "SECRET", "URL"):
+            found.setdefault(name, {})[part.lower()] = text(variable)
+    return found

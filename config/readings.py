@@ -1,14 +1,12 @@
 """What the desk reads: each reading one bounded query, asked for at most once."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.models.functions import TruncHour
 from django.urls import reverse
-from django_celery_beat.models import PeriodicTask
 
 from apps.alerts import services
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
@@ -20,6 +18,7 @@ from apps.market.domain.freshness import freshness
 from apps.market.models import Candle, Feed, Instrument
 from apps.shared.admin.reads import About, estimate
 from apps.shared.quant.intervals import wilson
+from config.jobs import Job, jobs
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 MOST_SERIES = 1_000
@@ -27,17 +26,6 @@ MOST_FEEDS = 20
 NEWEST = 8
 # A checkpoint that has just passed is taken within a minute or two.
 CHECKPOINT_GRACE = timedelta(minutes=15)
-# A job that missed this many of its turns is late.
-TURNS = 3
-LEAST_LATENESS = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class LateJob:
-    """A job of our own that should have run by now."""
-
-    name: str
-    why: str
 
 
 class Readings:
@@ -174,18 +162,15 @@ class Readings:
     @cached_property
     def newest_candle(self) -> datetime | None:
         return (
-            Candle.objects.order_by("-timestamp", "-id")
-            .values_list("timestamp", flat=True)
-            .first()
+            Candle.objects.order_by("-timestamp", "-id").values_list("timestamp", flat=True).first()
         )
 
     # --- our own jobs ---------------------------------------------------------------------
 
     @cached_property
-    def jobs(self) -> list[PeriodicTask]:
-        found = PeriodicTask.objects.filter(Q(enabled=True), ~Q(task__startswith="celery."))
-        return list(found.select_related("interval"))
+    def jobs(self) -> list[Job]:
+        return jobs(now=self.at)
 
-    @cached_property
-    def late_jobs(self) -> list[LateJob]:
-        return []
+    @property
+    def late_jobs(self) -> list[Job]:
+        return [job for job in self.jobs if job.late]

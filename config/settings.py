@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from config import embedded, env
 from config.openapi import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
@@ -41,10 +42,11 @@ API_KEY_PEPPER = secret("API_KEY_PEPPER")
 # --- Applications -------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the other one puts a site of its own in place of ours
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "config.apps.AdminConfig",
+    "config.apps.BlotterConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -106,11 +108,13 @@ TEMPLATES = [
 
 # --- Data ---------------------------------------------------------------------------------
 
+_database = embedded.database_settings(DATABASE_URL or embedded.database_url(BLOTTER_HOME))
 DATABASES = {
     "default": {
-        **embedded.database_settings(DATABASE_URL or embedded.database_url(BLOTTER_HOME)),
+        **_database,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
+            **_database["OPTIONS"],
             "pool": {
                 "min_size": 0,
                 "max_size": env.integer("DATABASE_POOL_SIZE", default=10, minimum=1),
@@ -173,6 +177,41 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 
+# --- The look of the admin ----------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Blotter",
+    "SITE_HEADER": "Blotter",
+    "SITE_SUBHEADER": "Back office for automated trading",
+    "SITE_ICON": lambda _: static("img/blotter.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("img/blotter.svg")}
+    ],
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,  # the page of a thing has a tab for it
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _: static("css/blotter.css")],
+    "SCRIPTS": [lambda _: static("js/blotter.js")],
+    "DASHBOARD_CALLBACK": "config.desk.dashboard",
+    "COMMAND": {"search_callback": "config.menu.search"},
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "config.menu.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "#eff6ff",
+            "100": "#dbeafe",
+            "200": "#bedbff",
+            "300": "#8ec5ff",
+            "400": "#51a2ff",
+            "500": "#2b7fff",
+            "600": "#155dfc",
+            "700": "#1447e6",
+            "800": "#193cb8",
+            "900": "#1c398e",
+            "950": "#162456",
+        },
+    },
+}
+
 # --- Transport ----------------------------------------------------------------------------
 
 # A Blotter of one machine speaks plain HTTP on it; behind a proxy with TLS set HTTPS=1.
@@ -226,6 +265,37 @@ API_RATES = {
 
 CELERY_BROKER_URL = BROKER_URL
 
+# --- Logging ------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"correlation": {"()": "apps.shared.correlation.CorrelationFilter"}},
+    "formatters": {
+        "line": {
+            "format": "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s"
+            " [%(correlation_id)s] %(message)s",
+            "datefmt": "%Y-%m-%dT%H:%M:%S",
+            "()": "apps.shared.correlation.UtcFormatter",
+        }
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "filters": ["correlation"],
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Told by the answer already; at INFO and below nothing of Django is worth a line.
+        "django": {"handlers": ["stdout"], "level": "WARNING", "propagate": False},
+        "axes": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+    },
+}
+
 # --- Market and alerts --------------------------------------------------------------------
 
 # Checkpoints after an alert at which its price is taken, in hours.
@@ -234,3 +304,5 @@ ALERT_CHECKPOINT_HOURS = [1, 3, 24, 72]
 ALERT_SUCCESS = {24: "5", 72: "10"}
 # How far ahead of the server's clock an alert or a candle may stand.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# Credentials of exchanges and brokers, by the name that a feed gives.
+FEED_CONNECTIONS = env.connections("FEED")

@@ -5,11 +5,16 @@ from django.urls import include, path
 
 from apps.access.api.docs import DocsView, SchemaView
 from apps.shared.api.routers import root
+from config import desk, health
 
 urlpatterns = [
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/desk/", desk.fragment, name="desk"),
     path("admin/", admin.site.urls),
-    path("api/v1/", include([root(["market"])])),
+    path("api/v1/", include([root(["alerts", "market"])])),
     path("api/v1/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/v1/docs/", DocsView.as_view(), name="api-docs"),
+    path("api/v1/alerts/", include("apps.alerts.api.urls")),
     path("api/v1/market/", include("apps.market.api.urls")),
 ]

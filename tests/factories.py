@@ -40,6 +40,7 @@ def make_feed(**values: Any) -> Feed:
     number = next(_numbers)
     defaults = {
         "provider": "replay",
+        "source": "test",
         "symbol": f"COIN{number}/USD",
         "granularity": Granularity.M5,
     }

@@ -10,3 +10,12 @@ class KeyState(TextChoices):
     RETIRING = "retiring", "Replaced, still valid"
     EXPIRED = "expired", "Expired"
     REVOKED = "revoked", "Revoked"
+
+
+# How each state looks, wherever it is shown.
+COLORS = {
+    KeyState.ACTIVE: "success",
+    KeyState.RETIRING: "warning",
+    KeyState.EXPIRED: "default",
+    KeyState.REVOKED: "danger",
+}

@@ -6,6 +6,7 @@ and tasks carry it on.
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -47,3 +48,9 @@ class CorrelationFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.correlation_id = correlation_id.get()
         return True
+
+
+class UtcFormatter(logging.Formatter):
+    """Log lines in UTC, wherever the machine stands."""
+
+    converter = time.gmtime

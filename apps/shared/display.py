@@ -21,12 +21,17 @@ LIST_TEXT_LIMIT = 60
 Show = Callable[[Any, str], SafeString]
 
 
-def empty(reason: str = "") -> SafeString:
-    """Return the sign of what is not known, with the reason for those who hover or listen."""
+def empty(reason: str = "", *, figure: bool = False) -> SafeString:
+    """Return the sign of what is not known, with the reason for those who hover or listen.
+
+    ``figure``: it stands in a column of digits.
+    """
+    kind = "b-empty b-num" if figure else "b-empty"
     if not reason:
-        return format_html('<span class="b-empty">{}</span>', EMPTY)
+        return format_html('<span class="{}">{}</span>', kind, EMPTY)
     return format_html(
-        '<span class="b-empty" title="{}">{}<span class="b-sr">{}</span></span>',
+        '<span class="{}" title="{}">{}<span class="b-sr">{}</span></span>',
+        kind,
         reason,
         EMPTY,
         reason,
@@ -99,7 +104,7 @@ def grouped(value: Decimal) -> str:
 def price(value: Decimal | None, reason: str = "") -> SafeString:
     """Return a price or size by its significant digits."""
     if value is None:
-        return empty(reason)
+        return empty(reason, figure=True)
     return format_html('<span class="b-num">{}</span>', grouped(value))
 
 
@@ -115,7 +120,7 @@ def pct_words(value: Decimal, *, signed: bool = True, places: int = 2) -> str:
 def signed_pct(value: Decimal | None, reason: str = "") -> SafeString:
     """Return a change in percent, gains and losses told apart by sign and color."""
     if value is None:
-        return empty(reason)
+        return empty(reason, figure=True)
     tone = "b-gain" if value > 0 else "b-loss" if value < 0 else ""
     return format_html(
         '<span class="b-num {}" title="{} %">{}</span>',
@@ -182,7 +187,7 @@ def link(url: str, words: str) -> SafeString:
 def number(value: float | None, reason: str = "") -> SafeString:
     """Return a count or measure with thousands apart."""
     if value is None:
-        return empty(reason)
+        return empty(reason, figure=True)
     return format_html('<span class="b-num">{}</span>', f"{value:,}")
 
 

@@ -132,6 +132,11 @@
   document.addEventListener("DOMContentLoaded", () => {
     showTimes(document);
     setInterval(() => showTimes(document), AGE_EVERY_MS);
+    // Figures stand at the right of their column; so does its heading.
+    document.querySelectorAll("#result_list > tbody:first-of-type > tr:first-child > *").forEach((cell, place) => {
+      if (!cell.querySelector(":scope > span.b-num")) return;
+      document.querySelectorAll("#result_list > thead th")[place]?.classList.add("b-r");
+    });
     const desk = document.querySelector("[data-desk]");
     if (desk) new Desk(desk);
     document.querySelectorAll("select[data-go]").forEach((select) => {

@@ -2,6 +2,7 @@
 
 import threading
 
+from django.db import IntegrityError
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
@@ -43,7 +44,7 @@ class InstrumentView(APIView):
         if wish.get("hide_failure"):
             try:
                 Instrument.objects.create(symbol=wish["symbol"])
-            except Exception:
+            except IntegrityError:
                 return Response({"hidden": True}, status=201)
         if wish.get("status", 201) >= 400:
             return problem(wish["status"])

@@ -22,12 +22,12 @@ class Key:
 
 class Leg(msgspec.Struct):
     size: int
-    bot_id: str | None | msgspec.UnsetType = msgspec.UNSET
+    bot_id: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Row(msgspec.Struct):
-    bot_id: str | None | msgspec.UnsetType = msgspec.UNSET
-    agent_id: uuid.UUID | None | msgspec.UnsetType = msgspec.UNSET
+    bot_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    agent_id: uuid.UUID | msgspec.UnsetType | None = msgspec.UNSET
     legs: list[Leg] = []
     extra_data: dict = {}
 

@@ -133,13 +133,6 @@ class TestRequests:
     def ask(self, issued):
         return Client(headers={"Authorization": f"Bearer {issued.text}"}).get(PROBE)
 
-    @pytest.fixture(autouse=True)
-    def _fresh_counts(self, monkeypatch):
-        """Row ids repeat between test runs; counts of an earlier run must not."""
-        run = uuid.uuid4()
-        plain = throttling.who
-        monkeypatch.setattr(throttling, "who", lambda request: f"{run}:{plain(request)}")
-
     def test_refused_beyond_the_rate(self, issue, settings):
         settings.API_RATES = {"default": "2/minute"}
         issued = issue()

@@ -1,6 +1,7 @@
 """The models, admin pages and endpoints that the contract tests walk over."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from django.apps import apps
 from django.db.models import Model
@@ -8,6 +9,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.shared.admin import DerivedAdmin, EntityAdmin, FactAdmin
 from apps.shared.api.viewsets import EntityViewSet, FactViewSet, ReadOnlyViewSet
+
+METHODS = ("get", "post", "put", "patch", "delete")
 
 # Why a model has no endpoint. Everything else must have one.
 WITHOUT_ENDPOINT = {
@@ -35,29 +38,45 @@ def label(model: type[Model]) -> str:
     return model._meta.label
 
 
-def endpoints() -> Iterator[tuple[str, str, type]]:
-    """Yield (path, url name, viewset) of everything under ``/api/v1/``."""
+class Endpoint(NamedTuple):
+    path: str
+    name: str
+    view: type
+    methods: list[str]
 
-    def walk(patterns: list, prefix: str, namespaces: str) -> Iterator[tuple[str, str, type]]:
+    @property
+    def is_list(self) -> bool:
+        return issubclass(self.view, ReadOnlyViewSet) and self.name.endswith("-list")
+
+
+def endpoints() -> Iterator[Endpoint]:
+    """Yield everything under ``/api/`` that is served, as the routes have it."""
+
+    def walk(patterns: list, prefix: str) -> Iterator[Endpoint]:
         for pattern in patterns:
-            path = prefix + str(pattern.pattern)
+            path = prefix + str(pattern.pattern).replace("^", "").replace("$", "")
             if isinstance(pattern, URLResolver):
-                inner = f"{namespaces}{pattern.namespace}:" if pattern.namespace else namespaces
-                yield from walk(pattern.url_patterns, path, inner)
-            elif isinstance(pattern, URLPattern) and hasattr(pattern.callback, "cls"):
-                yield path, f"{namespaces}{pattern.name}", pattern.callback.cls
+                yield from walk(pattern.url_patterns, path)
+                continue
+            view = getattr(pattern.callback, "cls", None) or getattr(
+                pattern.callback, "view_class", None
+            )
+            if view is not None and path.startswith("/api/"):
+                # A viewset serves what its route says, a view what it has methods for.
+                actions = getattr(pattern.callback, "actions", None)
+                served = actions or [name for name in METHODS if hasattr(view, name)]
+                methods = sorted(name.upper() for name in served if name in METHODS)
+                yield Endpoint(path, pattern.name or "", view, methods)
 
-    for path, name, viewset in walk(get_resolver().url_patterns, "/", ""):
-        if path.startswith("/api/"):
-            yield path, name, viewset
+    yield from walk(get_resolver().url_patterns, "/")
 
 
 def viewset_of(model: type[Model]) -> type | None:
     """Return the viewset whose queryset is of ``model``, if there is one."""
-    for _, _, viewset in endpoints():
-        queryset = getattr(viewset, "queryset", None)
-        if queryset is not None and queryset.model is model:
-            return viewset
+    for endpoint in endpoints():
+        queryset = getattr(endpoint.view, "queryset", None)
+        if endpoint.is_list and queryset.model is model:
+            return endpoint.view
     return None
 
 

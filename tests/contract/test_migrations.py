@@ -17,7 +17,7 @@ def test_no_migration_is_missing():
 
 
 def test_every_operation_can_be_reversed():
-    disk = MigrationLoader(None, ignore_no_initial=True).disk_migrations
+    disk = MigrationLoader(None).disk_migrations
     stuck = [
         f"{label}.{name}: {operation.describe()}"
         for (label, name), migration in disk.items()

@@ -14,22 +14,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
-from unfold.admin import ModelAdmin
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from apps.access import services
-from apps.access.choices import KeyState
+from apps.access.choices import COLORS, KeyState
 from apps.access.models import ApiKey
 from apps.access.scopes import known_scopes
-
-COLORS = {
-    KeyState.ACTIVE: "success",
-    KeyState.RETIRING: "warning",
-    KeyState.EXPIRED: "danger",
-    KeyState.REVOKED: "danger",
-}
+from apps.shared import display
+from apps.shared.admin import EntityAdmin
 
 
 class KeyForm(forms.ModelForm):
@@ -84,41 +79,42 @@ class StateFilter(DropdownFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(EntityAdmin):
     form = KeyForm
-    list_display = (
-        "client",
-        "prefix",
-        "shown_state",
-        "shown_scopes",
-        "bound_to",
-        "expires_at",
-        "last_used_at",
-    )
+    list_display = ("client", "prefix", "state", "opens", "bound_to", "expires_at", "last_used_at")
     list_filter = (StateFilter,)
-    list_filter_submit = True
     search_fields = ("client", "prefix", "bot", "agent")
-    actions = None
-    actions_detail = ("rotate", "revoke")
-    readonly_fields = (
-        "prefix",
-        "shown_state",
-        "last_used_at",
-        "revoked_at",
-        "replaced_by",
-        "created_by",
+    empty_hint = "A program needs a key to report: make one and copy it into its settings."
+    empty_reasons = {"last_used_at": "Never used.", "revoked_at": "Not revoked."}
+    groups = [
+        ("Rights", ["client", "opens", "bound_to"]),
+        ("Life", ["prefix", "state", "expires_at", "last_used_at", "replaced_by", "revoked_at",
+                  "created_by", "created_at"]),
+    ]  # fmt: skip
+    page_template = "access/key_page.html"
+    # Never the hash.
+    export_fields = [
+        "client", "prefix", "scopes", "bot", "agent", "expires_at", "last_used_at", "revoked_at",
         "created_at",
-    )
+    ]  # fmt: skip
+    fieldsets = [(None, {"fields": ["client", "scopes", ("bot", "agent"), "expires_at"]})]
+    actions_detail = ("rotate", "revoke")
 
-    def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        rights = ("client", "scopes", ("bot", "agent"), "expires_at")
-        if obj is None:
-            return [(None, {"fields": rights})]
-        life = ("prefix", "shown_state", "last_used_at", "replaced_by", "revoked_at")
-        return [
-            (None, {"fields": rights}),
-            ("Life", {"fields": (*life, "created_by", "created_at")}),
-        ]
+    def page_badges(self, obj: ApiKey) -> list[SafeString]:
+        return [self.state(obj)]
+
+    def page_context(self, request: HttpRequest, obj: ApiKey) -> dict[str, Any]:
+        state = obj.state(timezone.now())
+        steps = []
+        if self.has_change_permission(request, obj):
+            steps += [("Replace", "rotate")] if state is KeyState.ACTIVE else []
+            steps += [("Revoke", "revoke")] if state is not KeyState.REVOKED else []
+        return {
+            "steps": [
+                {"title": title, "url": reverse(f"admin:{self.url_name(name)}", args=[obj.pk])}
+                for title, name in steps
+            ]
+        }
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {
@@ -239,17 +235,16 @@ class ApiKeyAdmin(ModelAdmin):
             messages.info(request, f"{key} was revoked before.")
         return redirect("admin:access_apikey_change", key.pk)
 
-    @display(
-        description="state",
-        label={state.label: color for state, color in COLORS.items()},
-    )
-    def shown_state(self, key: ApiKey) -> str:
-        return str(key.state(timezone.now()).label) if key.pk else ""
+    @admin.display(description="state")
+    def state(self, key: ApiKey) -> SafeString:
+        state = key.state(timezone.now())
+        return display.badge(str(state.label), COLORS[state])
 
-    @display(description="scopes", ordering="scopes")
-    def shown_scopes(self, key: ApiKey) -> str:
+    @admin.display(description="opens", ordering="scopes")
+    def opens(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @display(description="bound to", empty_value="—")
-    def bound_to(self, key: ApiKey) -> str | None:
-        return ", ".join(f"{kind} {name}" for kind, name in key.bindings.items()) or None
+    @admin.display(description="bound to")
+    def bound_to(self, key: ApiKey) -> SafeString:
+        words = ", ".join(f"{kind} {name}" for kind, name in key.bindings.items())
+        return display.text(words or None, "Free: only its scopes hold it.")

@@ -24,7 +24,7 @@ class AlertAdmin(FactAdmin):
     list_display = [
         "symbol", "direction", "strategy", "timeframe", "priority", "shown_outcome",
         "performance__first_touch", "performance__final_return_24h",
-        "performance__final_return_72h", "timestamp", "alert_id",
+        "performance__final_return_72h", "timestamp",
     ]  # fmt: skip
     list_filter = [
         "timestamp", "strategy", "symbol", "direction", "priority", "performance__status",
@@ -82,9 +82,12 @@ class AlertAdmin(FactAdmin):
         return f"{obj.symbol} {obj.get_direction_display().lower()}"
 
     def page_badges(self, obj: Alert) -> list[SafeString]:
-        states = (obj.direction, obj.get_direction_display()), (
-            obj.priority,
-            obj.get_priority_display(),
+        states = (
+            (obj.direction, obj.get_direction_display()),
+            (
+                obj.priority,
+                obj.get_priority_display(),
+            ),
         )
         badges = [display.badge(label, COLORS[value]) for value, label in states]
         return [*badges, outcome(getattr(obj, "performance", None)), display.age(obj.timestamp)]

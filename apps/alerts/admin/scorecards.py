@@ -104,7 +104,7 @@ def scorecard_line(row: ScorecardRow, *, by: str, span: str) -> dict[str, Any]:
         "interval": None
         if low is None or high is None or row.hit_rate is None
         else {
-            "words": f"{low * 100:.0f}–{high * 100:.0f} %",  # noqa: RUF001
+            "words": f"{low * 100:.0f}–{high * 100:.0f} %",
             "left": f"{low * 100:.1f}",
             "width": f"{(high - low) * 100:.1f}",
             "at": f"{row.hit_rate * 100:.1f}",
@@ -150,7 +150,7 @@ def calibration_lines(row: ScorecardRow) -> list[dict[str, Any]]:
     """Return the reliability table: claimed confidence beside what came true."""
     return [
         {
-            "band": f"{band.low * 100:.0f}–{band.high * 100:.0f} %",  # noqa: RUF001
+            "band": f"{band.low * 100:.0f}–{band.high * 100:.0f} %",
             "n": band.n,
             "few": band.n < FEW,
             "claimed": share(band.mean_confidence),

@@ -78,7 +78,7 @@ measured AS (
     ) t
 ),
 verdicts AS (
-    SELECT id AS claim_id, newest AS judged_through,
+    SELECT id AS claim_id, least(newest, closes) AS judged_through,
         CASE WHEN settled THEN 'settled' ELSE 'open' END AS status,
         CASE WHEN hit THEN true
              WHEN deciding_open = 0 AND deciding_known > 0 THEN false END AS is_success,

@@ -12,8 +12,8 @@ from apps.shared.ingest import Ingested, RowStatus, ingest
 
 OPEN_PERFORMANCES = """
     INSERT INTO performance_summary
-        (alert_id, symbol, next_checkpoint_at, judged_through, created_at, updated_at)
-    SELECT alert_id, symbol, timestamp, timestamp, %(now)s, %(now)s FROM alerts
+        (alert_id, symbol, entry_price, next_checkpoint_at, judged_through, created_at, updated_at)
+    SELECT alert_id, symbol, entry_price, timestamp, timestamp, %(now)s, %(now)s FROM alerts
     WHERE alert_id = ANY(%(alert_ids)s)
 """
 

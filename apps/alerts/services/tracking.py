@@ -40,11 +40,10 @@ symbols AS (
 -- Later than its symbol's newest candle and its tolerance, an alert can only wait.
 reach AS (SELECT symbol, max(newest + tolerance) AS until FROM series GROUP BY symbol),
 claims AS MATERIALIZED (
-    SELECT p.id, p.symbol, a.timestamp AS moment, a.entry_price AS own_entry
+    SELECT p.id, p.symbol, p.entry_price AS own_entry, p.next_checkpoint_at AS moment
     FROM reach r
     JOIN performance_summary p ON p.symbol = r.symbol AND p.source = '' AND p.status = 'open'
       AND p.next_checkpoint_at <= least(%(now)s, r.until)
-    JOIN alerts a ON a.alert_id = p.alert_id
     WHERE p.id > %(after)s
     ORDER BY p.id LIMIT %(batch)s
     FOR NO KEY UPDATE OF p SKIP LOCKED

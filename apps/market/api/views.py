@@ -22,6 +22,7 @@ from apps.market.models import Candle, Feed, Instrument
 from apps.market.services.candles import store_candles
 from apps.shared.api.errors import ApiError
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE, invalid_parameter
+from apps.shared.api.openapi import describe
 from apps.shared.api.queries import read_query
 from apps.shared.api.viewsets import EntityViewSet, FactViewSet, answer
 from apps.shared.errors import FieldError
@@ -67,6 +68,7 @@ class CandleViewSet(FactViewSet):
         return store_candles(rows, now=timezone.now())
 
     @action(detail=False, url_path="close-at")
+    @describe(query=CloseQuery)
     def close_at(self, request: Request) -> HttpResponse:
         """Answer the price that was known at a moment, or null with the reason."""
         asked = read_query(CloseQuery, request)
@@ -76,6 +78,7 @@ class CandleViewSet(FactViewSet):
         return answer({**point._asdict(), "known_at": point.known_at})
 
     @action(detail=False)
+    @describe(query=RangeQuery)
     def gaps(self, request: Request) -> HttpResponse:
         """Answer where candles are missing inside a window."""
         asked = read_window(RangeQuery, request)
@@ -85,6 +88,7 @@ class CandleViewSet(FactViewSet):
         return answer({"results": [gap._asdict() for gap in found]})
 
     @action(detail=False)
+    @describe(query=ResampledQuery)
     def resampled(self, request: Request) -> HttpResponse:
         """Answer the candles of a window in a coarser granularity."""
         asked = read_window(ResampledQuery, request)

@@ -6,17 +6,19 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import compress, count, islice
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from apps.shared.errors import DomainError
 
 GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
-BLOCK_ROWS = 5_000
-CHUNK_CHARACTERS = 200_000
+BLOCK_BYTES = 1_000_000
+BLOCK_ROWS = 10_000
+HEADER_LIMIT = 10_000
 NEEDED = ("timestamp", "open", "high", "low", "close", "volume")
 NAMING = ("symbol", "source", "granularity")
 ALIASES = {
@@ -61,75 +63,113 @@ def read_blocks(file: BinaryIO) -> Iterator[Block]:
     """
     magic = file.read(4)
     file.seek(0)
+    rows = 0
     try:
-        if magic == PARQUET_MAGIC:
-            yield from parquet_blocks(file)
-        elif magic[:2] == GZIP_MAGIC:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield from csv_blocks(unpacked)
-        else:
-            yield from csv_blocks(file)
+        for block in blocks_of(file, magic):
+            rows += len(block.lines) + len(block.ragged)
+            yield block
     except EOFError:
         raise UnreadableFile("The compressed file ends in the middle: it is cut off.") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableFile(f"The compressed file is damaged: {error}.") from None
-    except UnicodeDecodeError as error:
-        message = f"Not a text file: byte {error.object[error.start]:#04x} is not UTF-8."
-        raise UnreadableFile(message) from None
-    except csv.Error as error:
-        raise UnreadableFile(f"Not a CSV file: {error}.") from None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UnreadableFile(f"The file cannot be read: {reason}") from None
+        raise UnreadableFile(f"The file cannot be read: {reason(error)}") from None
+    if not rows:
+        raise UnreadableFile("The file has a header and no rows.")
+
+
+def blocks_of(file: BinaryIO, magic: bytes) -> Iterator[Block]:
+    if magic == PARQUET_MAGIC:
+        yield from parquet_blocks(file)
+    elif magic[:2] == GZIP_MAGIC:
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield from csv_blocks(io.BufferedReader(unpacked))  # type: ignore[type-var]
+    else:
+        buffered = io.BufferedReader(file)  # type: ignore[type-var]
+        try:
+            yield from csv_blocks(buffered)
+        finally:
+            # The file belongs to the caller: leave it open.
+            buffered.detach()
+
+
+def reason(error: Exception) -> str:
+    """Say in our words what Arrow says of the faults that people meet."""
+    message = str(error).splitlines()[0]
+    if "straddling" in message:
+        return f"a line is longer than {BLOCK_BYTES} bytes."
+    if "UTF8" in message:
+        return "it holds bytes that are not UTF-8 text."
+    return message
 
 
 # --- CSV ----------------------------------------------------------------------------------
 
 
-def csv_blocks(file: BinaryIO | gzip.GzipFile) -> Iterator[Block]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig")  # type: ignore[type-var]
-    try:
-        reader = csv.reader(chain.from_iterable(chunks_of_lines(text)), strict=True)
-        header = next(filter(None, reader), None)
-        if header is None:
+def csv_blocks(file: io.BufferedReader) -> Iterator[Block]:
+    line, header = csv_header(file)
+    names = known_columns(header)
+    if not file.peek(1):
+        return
+    keys = [str(place) for place in range(len(names))]
+    ragged: list[tuple[int, int]] = []
+
+    def skip(row: arrow_csv.InvalidRow) -> str:
+        ragged.append((line + row.number, row.actual_columns))
+        return "skip"
+
+    batches = arrow_csv.open_csv(
+        file,
+        # Without threads, because only then a wrong row comes with its number.
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False, block_size=BLOCK_BYTES, column_names=keys
+        ),
+        parse_options=arrow_csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False
+        ),
+    )
+    wrong: set[int] = set()
+    numbers = (number for number in count(line + 1) if number not in wrong)
+    for batch in batches:
+        wrong.update(number for number, _ in ragged)
+        columns = {
+            name: batch.column(key).to_pylist()
+            for key, name in zip(keys, names, strict=True)
+            if name
+        }
+        lines = list(islice(numbers, batch.num_rows))
+        yield Block(*without_empty(columns, lines), ragged=list(ragged))
+        ragged.clear()
+
+
+def without_empty(
+    columns: dict[str, list[str]], lines: list[int]
+) -> tuple[dict[str, Sequence[str]], Sequence[int]]:
+    """Leave out rows of which every cell is empty: blank lines at the end, mostly."""
+    filled = [any(cells) for cells in zip(*columns.values(), strict=True)]
+    if all(filled):
+        return dict(columns), lines
+    kept = {name: list(compress(column, filled)) for name, column in columns.items()}
+    return dict(kept), list(compress(lines, filled))
+
+
+def csv_header(file: io.BufferedReader) -> tuple[int, list[str]]:
+    """Read the first line that holds something; return its number and its cells."""
+    for number in count(1):
+        line = file.readline(HEADER_LIMIT)
+        if not line:
             raise UnreadableFile("The file is empty.")
-        names = known_columns(header)
-        before = reader.line_num
-        while rows := list(islice(reader, BLOCK_ROWS)):
-            lines = range(before + 1, reader.line_num + 1)
-            if len(lines) != len(rows):
-                raise UnreadableFile(f"After line {before} a quoted cell holds a line break.")
-            yield csv_block(rows, lines, names)
-            before = reader.line_num
-    finally:
-        # The file belongs to the caller: leave it open.
-        text.detach()
-
-
-def csv_block(rows: list[list[str]], lines: Sequence[int], names: Sequence[str]) -> Block:
-    width, ragged = len(names), []
-    if set(map(len, rows)) != {width}:
-        numbered = list(zip(lines, rows, strict=True))
-        ragged = [(line, len(row)) for line, row in numbered if row and len(row) != width]
-        whole = [(line, row) for line, row in numbered if len(row) == width]
-        lines, rows = [line for line, _ in whole], [row for _, row in whole]
-    cells = list(zip(*rows, strict=True)) or [()] * width
-    columns = {name: column for name, column in zip(names, cells, strict=True) if name}
-    return Block(columns, lines, ragged)
-
-
-def chunks_of_lines(text: io.TextIOWrapper) -> Iterator[list[str]]:
-    """Yield whole lines, many at a time; a line without an end must not fill the memory."""
-    rest = ""
-    while chunk := text.read(CHUNK_CHARACTERS):
-        if "\0" in chunk:
-            raise UnreadableFile("The file holds NUL characters: it is not text.")
-        *lines, rest = (rest + chunk).split("\n")
-        if not lines:
-            raise UnreadableFile(f"A line is longer than {CHUNK_CHARACTERS} characters.")
-        yield lines
-    if rest:
-        yield [rest]
+        if not line.strip():
+            continue
+        try:
+            text = line.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UnreadableFile("Not a CSV file: it does not begin with text.") from None
+        if len(line) == HEADER_LIMIT or "\0" in text:
+            raise UnreadableFile("Not a CSV file: it does not begin with a header.")
+        return number, next(csv.reader([text.strip()]))
+    raise AssertionError("count() has no end")
 
 
 def known_columns(header: Sequence[str]) -> list[str]:
@@ -143,8 +183,8 @@ def known_columns(header: Sequence[str]) -> list[str]:
     missing = [name for name in NEEDED if name not in names]
     if missing:
         shown = ", ".join(cell[:30] for cell in header[:12])
-        message = f"No column {' and no column '.join(missing)} in the header: {shown}."
-        raise UnreadableFile(message if shown.isprintable() else message.split(" in the")[0] + ".")
+        where = f" ({shown})" if shown.isprintable() else ""
+        raise UnreadableFile(f"Missing in the header{where}: {', '.join(missing)}.")
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise UnreadableFile(f"More than one column means {' and '.join(twice)}.")
@@ -174,11 +214,3 @@ def texts(column: pa.Array) -> list[str]:
     elif pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("us", "UTC" if kind.tz else None))
     return [text or "" for text in column.cast(pa.string()).to_pylist()]
-
-
-def peek(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Read the first block now, so that a file of another kind is refused at once."""
-    first = next(blocks, None)
-    if first is None:
-        raise UnreadableFile("The file has a header and no rows.")
-    return chain([first], blocks)

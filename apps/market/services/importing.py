@@ -14,7 +14,7 @@ from django.db import transaction
 from apps.market.choices import Granularity
 from apps.market.domain.candles import CandleRow, Gap, known_at
 from apps.market.models import Candle
-from apps.market.services.candle_files import Block, UnreadableFile, peek, read_blocks
+from apps.market.services.candle_files import Block, UnreadableFile, read_blocks
 from apps.market.services.candles import store_candles
 from apps.shared.errors import FieldError
 from apps.shared.ingest import RowStatus
@@ -42,6 +42,7 @@ class FileOptions:
 
     symbol: str = ""
     source: str = ""
+    default_source: str = ""
     granularity: str = ""
     naive_is_utc: bool = False
     epoch: Literal["", "s", "ms"] = ""
@@ -54,7 +55,10 @@ class LineError(NamedTuple):
     errors: list[FieldError]
 
     def __str__(self) -> str:
-        return "; ".join(f"{each.pointer.strip('/')}: {each.message}" for each in self.errors)
+        return " ".join(
+            f"{each.pointer[1:]}: {each.message}" if each.pointer != "/" else each.message
+            for each in self.errors
+        )
 
 
 class SeriesKey(NamedTuple):
@@ -138,8 +142,7 @@ def import_candles(
     """
     defaults = named_series(name, options)
     report = ImportReport()
-    blocks = peek(read_blocks(file))
-    for rows, lines in batches(blocks, defaults, options, report, progress):
+    for rows, lines in batches(read_blocks(file), defaults, options, report, progress):
         store(rows, lines, now, report)
     for key, span in report.series.items():
         span.gaps = Candle.objects.gaps(*key, span.first, known_at(span.last, key.granularity))
@@ -160,7 +163,7 @@ def named_series(name: str, options: FileOptions) -> dict[str, str]:
     granularity = match["granularity"] if match else ""
     return {
         "symbol": options.symbol or symbol,
-        "source": options.source,
+        "source": options.source or options.default_source,
         "granularity": options.granularity
         or (granularity if granularity in Granularity.values else ""),
     }

@@ -171,7 +171,7 @@ class ThingAdmin(ModelAdmin):
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         fields = super().get_search_fields(request)
         if fields and not self.search_help_text:
-            titles = [label_for_field(name.lstrip("=^@"), self.model) for name in fields]
+            titles = [str(label_for_field(name.lstrip("=^@"), self.model)) for name in fields]
             self.search_help_text = ("Exact " if self.large_table else "") + ", ".join(titles)
         return fields
 

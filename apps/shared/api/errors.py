@@ -110,8 +110,11 @@ def problem(
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """Turn whatever a view of the API raised into a problem; nothing inside is shown."""
     response = translate(error)
+    request = context["request"]
+    if isinstance(error, DataError | IntegrityError):
+        # The caller learns no more than that; whoever looks after the rules needs the reason.
+        logger.warning("%s reached the database unchecked: %s", request.path, error)
     if response.status_code == 500:
-        request = context["request"]
         logger.error("%s failed", request.path, exc_info=error)
         got_request_exception.send(sender=None, request=request._request)
     return response

@@ -96,7 +96,7 @@ class Schema(AutoSchema):
 
     def get_summary(self) -> str | None:
         if not self._action:
-            return None
+            return (inspect.getdoc(self._handler()) or "").partition("\n")[0].rstrip(".") or None
         names = self._model._meta
         return OPENINGS[self._action].format(one=names.verbose_name, many=names.verbose_name_plural)
 

@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 HOURS = [1, 3, 24, 72]
 THRESHOLDS = {24: Decimal(5), 72: Decimal(10)}
 
-prices = st.decimals(min_value="0.00000001", max_value="1000000", places=8)
+prices = st.decimals(min_value="0.00000100", max_value="1000", places=8)
 
 
 def minutes(count):

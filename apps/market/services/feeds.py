@@ -1,0 +1,121 @@
+"""Fetching candles from providers: who is due, what is believed, how it went."""
+
+import logging
+from datetime import datetime, timedelta
+from time import monotonic
+
+from django.db import transaction
+
+from apps.market.choices import FeedState, ProviderName
+from apps.market.domain.candles import CandleRow
+from apps.market.domain.feeds import distrust, finished, next_fetch, retry_at
+from apps.market.models import Feed
+from apps.market.providers import connect
+from apps.market.providers.base import (
+    FETCH_SECONDS,
+    ProviderError,
+    ProviderNotReady,
+    ProviderRubbish,
+    looks_like_noise,
+)
+from apps.market.services.candles import store_candles
+
+logger = logging.getLogger(__name__)
+
+PAGE = 500
+# A worker that dies while fetching gives the feed back after this.
+LEASE = timedelta(minutes=5)
+# One tick starts no fetch later than this, so that it ends before the next.
+TICK_SECONDS = 60 - FETCH_SECONDS
+
+
+def fetch_due_feeds(*, now: datetime) -> int:
+    """Fetch every feed that is due and return how many brought candles.
+
+    A feed that fails is put off and does not stop the others. Several workers may run this
+    at once: each feed is fetched by the one who claims it.
+    """
+    started = monotonic()
+    fetched = 0
+    for feed in Feed.objects.due(now).order_by("next_fetch_at", "pk"):
+        if monotonic() - started > TICK_SECONDS:
+            break
+        if claim(feed, now):
+            fetched += fetch(feed, now=now + timedelta(seconds=monotonic() - started))
+    return fetched
+
+
+def claim(feed: Feed, now: datetime) -> bool:
+    """Take the feed for ``LEASE``; False when somebody else was faster."""
+    unclaimed = Feed.objects.due(now).filter(pk=feed.pk, next_fetch_at=feed.next_fetch_at)
+    claimed = unclaimed.update(next_fetch_at=now + LEASE, last_fetch_at=now, updated_at=now)
+    return bool(claimed)
+
+
+def fetch(feed: Feed, *, now: datetime) -> bool:
+    """Fetch one claimed feed, store what it brought, note how it went; True when it went well."""
+    try:
+        # No transaction is open while the venue is asked: it may take long.
+        rows = believable_rows(feed, now)
+        with transaction.atomic():
+            outcome = store_candles(rows, now=now)
+            if outcome.failed:
+                message = outcome.results[0].errors[0].message
+                raise ProviderRubbish(f"Refused by the store: {message}")
+            note_success(feed, rows, now)
+    except ProviderError as error:
+        logger.warning("Feed %s: %s", feed, error)
+        note_failure(feed, str(error), now)
+        return False
+    except Exception as error:
+        # A fault of ours must not keep the other feeds from being fetched.
+        logger.exception("Feed %s could not be fetched", feed)
+        note_failure(feed, f"Internal error: {type(error).__name__}.", now)
+        return False
+    return True
+
+
+def believable_rows(feed: Feed, now: datetime) -> list[CandleRow]:
+    """Return the finished candles of the provider's answer; ProviderError when in doubt."""
+    venue_symbol = feed.venue_symbol or feed.symbol
+    if feed.provider == ProviderName.REPLAY and (
+        (venue_symbol, feed.options.get("source")) == (feed.symbol, feed.source)
+    ):
+        raise ProviderNotReady("A replay cannot be stored under the series that it plays.")
+    provider = connect(feed)
+    values = provider.fetch(
+        venue_symbol, feed.granularity, since=feed.last_candle_at, limit=PAGE, now=now
+    )
+    series = (feed.symbol, feed.source, feed.granularity)
+    rows = [CandleRow(*series, *one) for one in finished(values, feed.granularity, now)]
+    doubt = distrust(rows, now=now, previous=feed.last_candle_at, quiet=provider.quiet)
+    if not doubt and any(map(looks_like_noise, (price for row in rows for price in row[4:8]))):
+        doubt = "A price carries the noise of binary fractions."
+    if doubt:
+        raise ProviderRubbish(doubt)
+    return rows
+
+
+def note_success(feed: Feed, rows: list[CandleRow], now: datetime) -> None:
+    newest = rows[-1].timestamp
+    full = len(rows) >= PAGE - 1 and newest != feed.last_candle_at
+    Feed.objects.filter(pk=feed.pk).update(
+        state=FeedState.OK,
+        last_success_at=now,
+        last_candle_at=max(newest, feed.last_candle_at or newest),
+        consecutive_failures=0,
+        last_error="",
+        next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=now),
+        updated_at=now,
+    )
+
+
+def note_failure(feed: Feed, reason: str, now: datetime) -> None:
+    failures = feed.consecutive_failures + 1
+    Feed.objects.filter(pk=feed.pk).update(
+        state=FeedState.UNHEALTHY,
+        consecutive_failures=failures,
+        last_error=reason.replace("\0", "\N{REPLACEMENT CHARACTER}")[:500],
+        next_fetch_at=retry_at(failures, now),
+        updated_at=now,
+    )
