@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from redis import RedisError
 
 from apps.alerts.admin.outcomes import outcome
@@ -129,9 +130,10 @@ def candles(now: Readings) -> Figure:
 
 def jobs(now: Readings) -> Figure:
     late, known = len(now.late_jobs), len(now.jobs)
-    under = f"of {known} on the schedule" if known else "the schedule is not set up yet"
+    under = f"of {known} on the schedule" if now.jobs_ran else "none has run yet"
+    tone = "b-loss" if late else "" if now.jobs_ran else "b-warn"
     url = rows("django_celery_beat_periodictask")
-    return Figure("Own jobs late", f"{late:,}", under, url, "b-loss" if late else "")
+    return Figure("Own jobs late", f"{late:,}", under, url, tone)
 
 
 FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
@@ -148,6 +150,15 @@ FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
 
 
 def late_jobs(now: Readings) -> Iterator[Need]:
+    if not now.jobs_ran:
+        yield Need(
+            90,
+            "Worker and beat have not been seen",
+            "No job of the schedule has succeeded yet, so nothing is fetched, tracked or judged.",
+            "Open the schedule",
+            rows("django_celery_beat_periodictask"),
+            "danger",
+        )
     for job in now.late_jobs:
         yield Need(
             100,
@@ -287,6 +298,29 @@ def newest(now: Readings) -> list[dict[str, Any]]:
     ]
 
 
+def own_jobs(now: Readings) -> list[dict[str, Any]]:
+    """Return each job of the schedule and how it fares."""
+    return [
+        {
+            "job": job,
+            "every": display.span_words(job.every),
+            "state": job_state(job),
+            "last_success": display.age(job.last_success, "None is known of.", now=now.at),
+            "took": display.EMPTY if job.seconds is None else f"{job.seconds:.2f} s",
+            "last_failure": display.age(job.last_failure, "None is known of.", now=now.at),
+        }
+        for job in now.jobs
+    ]
+
+
+def job_state(job: Job) -> SafeString:
+    if job.paused:
+        return display.badge("Paused", "warning")
+    if job.late:
+        return display.badge("Late", "danger")
+    return display.badge("On time", "success") if job.last_success else display.badge("Not seen")
+
+
 PANELS = [
     Panel("figures", "", "", "", figures),
     Panel("needs", "Needs attention", "b-7", "", needs),
@@ -295,6 +329,7 @@ PANELS = [
     ),
     Panel("newest", "Newest alerts", "b-7", "alerts.view_alert", newest),
     Panel("activity", "Last 24 hours", "b-5", "alerts.view_alert", activity),
+    Panel("jobs", "Own jobs", "", "django_celery_beat.view_periodictask", own_jobs),
 ]
 
 
@@ -320,13 +355,17 @@ def shared_panels(at: datetime) -> dict[str, Any]:
     return known
 
 
+def shortened(found: list[Need]) -> dict[str, Any]:
+    return {"worst": found[:MOST_NEEDS], "more": max(len(found) - MOST_NEEDS, 0)}
+
+
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the desk as far as the viewer may see it."""
     may = request.user.has_perm
     shown = shared_panels(timezone.now())
     allowed = {
         "figures": [each for permission, each in shown["figures"] if may(permission)],
-        "needs": [each for permission, each in shown["needs"] if may(permission)],
+        "needs": shortened([each for permission, each in shown["needs"] if may(permission)]),
     }
     panels = [
         {
@@ -343,7 +382,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "panels": panels,
         "read_at": shown["read_at"],
         "refresh_seconds": REFRESH_SECONDS,
-        "most_needs": MOST_NEEDS,
     }
 
 

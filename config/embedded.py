@@ -29,6 +29,7 @@ from config import postgres as postgres_server
 from config import valkey as valkey_server
 from config.places import EmbeddedError, Place
 from config.postgres import NAME
+from config.processes import forget_ended
 
 STOP_LIMIT = 60.0  # seconds
 # manage.py's commands that work without a database.
@@ -200,3 +201,4 @@ def _stop(place: Place) -> None:
     _, staying = psutil.wait_procs(leaving, timeout=STOP_LIMIT)
     for process in staying:
         process.kill()
+    forget_ended()

@@ -62,6 +62,11 @@ def spawn(
     return child
 
 
+def forget_ended() -> None:
+    """Let go of the children that have ended."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
 def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
     """Return Popen's arguments for running as ``user``; none when that is who we are."""
     if user is None or user.pw_uid == os.geteuid():

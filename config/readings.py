@@ -172,5 +172,10 @@ class Readings:
         return jobs(now=self.at)
 
     @property
+    def jobs_ran(self) -> bool:
+        """Whether any job of ours is known to have succeeded: worker and beat were seen."""
+        return any(job.last_success for job in self.jobs)
+
+    @property
     def late_jobs(self) -> list[Job]:
         return [job for job in self.jobs if job.late]

@@ -146,10 +146,20 @@ USE_TZ = True
 # --- Static files -------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Straight from the sources: a checkout needs no collectstatic. Production collects and hashes.
-WHITENOISE_USE_FINDERS = EMBEDDED
+# Straight from the sources: a checkout needs no collectstatic. An image of Blotter collects
+# them when it is built, under names with hashes, which browsers keep for ever.
+STATIC_COLLECTED = env.flag("STATIC_COLLECTED", default=False)
+STATIC_ROOT = BASE_DIR / "staticfiles" if STATIC_COLLECTED else None
+WHITENOISE_USE_FINDERS = not STATIC_COLLECTED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
 
 # --- Who may come in ----------------------------------------------------------------------
 

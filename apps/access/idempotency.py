@@ -92,7 +92,7 @@ class IdempotencyMiddleware:
                     headers={**kept.headers, REPLAY_HEADER: "true"},
                 )
             response = self._run(request)
-            if response.status_code < 500 and response.status_code not in NOT_KEPT:
+            if _worth_keeping(response):
                 services.keep_answer(
                     owner=owner,
                     key=key,
@@ -119,6 +119,12 @@ class IdempotencyMiddleware:
         except _Undone as undone:
             return undone.response
         return response
+
+
+def _worth_keeping(response: HttpResponse) -> bool:
+    """Tell whether an answer is about the request, and not about the moment or the caller."""
+    status = response.status_code
+    return status < 500 and status not in NOT_KEPT and not response.streaming
 
 
 def _owner(request: HttpRequest) -> str | None:

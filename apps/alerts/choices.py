@@ -36,7 +36,7 @@ class FirstTouch(TextChoices):
     NONE = "none", "None"
 
 
-COLORS = {
+COLORS: dict[str, str] = {
     Priority.CRITICAL: "danger",
     Priority.HIGH: "warning",
     Priority.MEDIUM: "info",

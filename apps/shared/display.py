@@ -121,12 +121,13 @@ def signed_pct(value: Decimal | None, reason: str = "") -> SafeString:
     """Return a change in percent, gains and losses told apart by sign and color."""
     if value is None:
         return empty(reason, figure=True)
-    tone = "b-gain" if value > 0 else "b-loss" if value < 0 else ""
+    words = pct_words(value)
+    tone = {"+": "b-gain", "\u2212": "b-loss"}.get(words[0], "")
     return format_html(
         '<span class="b-num {}" title="{} %">{}</span>',
         tone,
         plain_text(value),
-        pct_words(value),
+        words,
     )
 
 
@@ -158,10 +159,10 @@ def yes_no(value: bool | None, reason: str = "") -> SafeString:
     return badge("Yes", "success") if value else badge("No", "default")
 
 
-def raw_json(value: Any) -> SafeString:
+def raw_json(value: Any, reason: str = "") -> SafeString:
     """Return foreign JSON as indented text, never as markup."""
     if value in (None, {}, [], ""):
-        return empty("Nothing was sent.")
+        return empty(reason or "Nothing was sent.")
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return format_html('<pre class="b-raw">{}</pre>', text)
 

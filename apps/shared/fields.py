@@ -1,6 +1,6 @@
 """Field types shared by all tables: exact decimals for what is traded and paid."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from django.db import models
@@ -8,6 +8,8 @@ from django.db import models
 PRICE_DIGITS, PRICE_PLACES = 38, 18
 RATIO_DIGITS, RATIO_PLACES = 20, 8
 PRICE_LIMIT = Decimal(10) ** (PRICE_DIGITS - PRICE_PLACES)
+# Python computes with 28 digits unless told otherwise, and would round a long price.
+WIDE = Context(prec=2 * PRICE_DIGITS)
 
 
 def plain(value: Decimal) -> Decimal:
@@ -18,8 +20,10 @@ def plain(value: Decimal) -> Decimal:
     >>> str(plain(Decimal("100.00")))
     '100'
     """
-    bare = value.normalize()
-    return bare.quantize(Decimal(1)) if bare.as_tuple().exponent > 0 else bare  # type: ignore[operator]
+    bare = value.normalize(WIDE)
+    if bare.as_tuple().exponent > 0:  # type: ignore[operator]
+        return bare.quantize(Decimal(1), context=WIDE)
+    return bare
 
 
 def plain_text(value: Decimal) -> str:

@@ -66,7 +66,7 @@
         autoSize: true,
         layout: { attributionLogo: true, fontFamily: "Inter, sans-serif", background: { color: "transparent" } },
         localization: { timeFormatter: localTime, priceFormatter: (price) => grouped(price, places) },
-        timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: tickWords, rightOffset: 2 },
+        timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: tickWords, minBarSpacing: 0.05 },
         rightPriceScale: { scaleMargins: { top: 0.08, bottom: 0.22 } },
         crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
         // A page is scrolled with the wheel and the finger; the chart takes both only when meant.
@@ -127,7 +127,10 @@
       this.markers = LightweightCharts.createSeriesMarkers(this.candles, []);
       this.makeLegend();
       this.paint();
-      this.chart.timeScale().fitContent();
+      // A little air at both ends, so that the words of the first and last marker fit in.
+      const count = data.candles.length;
+      const air = Math.max(count * (data.markers.length ? 0.06 : 0.01), 1);
+      this.chart.timeScale().setVisibleLogicalRange({ from: -air, to: count - 1 + air });
     }
 
     makeLegend() {
@@ -144,7 +147,7 @@
         const change = (Number(close) / Number(open) - 1) * 100;
         this.legend.textContent =
           `${localTime(time)}  O ${figure(open)}  H ${figure(high)}  L ${figure(low)}  C ${figure(close)}  ` +
-          `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)} %  V ${Number(volume).toLocaleString("en-US", { maximumSignificantDigits: 6 })}`;
+          `${change >= 0 ? "+" : "\u2212"}${Math.abs(change).toFixed(2)} %  V ${Number(volume).toLocaleString("en-US", { maximumSignificantDigits: 6 })}`;
       };
       say(last);
       this.chart.subscribeCrosshairMove((move) => say(byTime.get(move.time) ?? last));

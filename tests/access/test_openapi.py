@@ -135,6 +135,8 @@ def test_entity_is_put_and_changed_at_its_key(document):
     assert "delete" not in path
     assert named(path["get"], "path")["symbol"]["required"]
     assert set(path["put"]["responses"]) >= {"200", "201", "404", "409", "422"}
+    content = path["patch"]["requestBody"]["content"]["application/json"]
+    assert "required" not in resolve(document, content["schema"])
 
 
 @pytest.mark.django_db

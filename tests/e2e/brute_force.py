@@ -1,40 +1,34 @@
-"""What became of an alert, the long way round: straight from the file, nothing shared with apps."""
+"""What became of an alert, the long way round: from the file, nothing shared with apps."""
 
 import csv
 import gzip
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-SUCCESS = {24: Decimal(5), 72: Decimal(10)}
+SUCCESS, EXACT = {24: Decimal(5), 72: Decimal(10)}, Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
 def read(path, width):
-    """Return the candles of a file as (timestamp, width, open, high, low, close)."""
     with gzip.open(path, "rt") as lines:
-        rows = [(row["timestamp"], *list(row.values())[1:5]) for row in csv.DictReader(lines)]
-    return [(datetime.fromisoformat(at), width, *map(Decimal, prices)) for at, *prices in rows]
+        _, *rows = csv.reader(lines)
+    return [(datetime.fromisoformat(at), width, *map(Decimal, row[:4])) for at, *row in rows]
 
 
 def change(sign, price, entry):
-    with localcontext(prec=100):
-        exact = sign * (price - entry) / entry * 100
-        return exact.quantize(Decimal("0.00000001"), ROUND_HALF_EVEN)
+    exact = EXACT.divide(sign * (price - entry) * 100, entry)
+    return exact.quantize(Decimal("1e-8"), context=EXACT)
 
 
 def price_at(moment, candles):
     past = [candle for candle in candles if candle[0] + candle[1] <= moment]
-    oldest = max(2 * candles[0][1], timedelta(minutes=10))
-    if past and moment - (past[-1][0] + past[-1][1]) <= oldest:
+    if past and moment - past[-1][0] - past[-1][1] <= max(2 * past[-1][1], timedelta(minutes=10)):
         return "known", past[-1][5]
     return ("missing" if len(past) < len(candles) else "waits"), None
 
 
 def judge(alert, candles):
-    """Return what an alert (as it is sent) comes to: its performance, and its checkpoints."""
-    start, sign = (
-        datetime.fromisoformat(alert["timestamp"]),
-        1 - 2 * (alert["direction"] == "short"),
-    )
+    start = datetime.fromisoformat(alert["timestamp"])
+    sign = -1 if alert["direction"] == "short" else 1
     names = ("entry_price", "target_price", "stop_loss")
     entry, target, stop = (Decimal(alert[n]) if alert.get(n) else None for n in names)
     entry = entry or price_at(start, candles)[1]
@@ -57,9 +51,9 @@ def judge(alert, candles):
     lost = not won and not set(waiting) & set(SUCCESS) and bool(set(known) & set(SUCCESS))
     found = {"checkpoints": {h: point for h, point in points.items() if h not in waiting}}
     found |= {"status": "open" if waiting else "settled", "entry_price": entry}
-    found |= {"is_success": True if won else False if lost else None}
+    found |= {"final_return_24h": known.get(24), "final_return_72h": known.get(72)}
     for name, sample in (("", moves), ("checkpoint_", known.values())):
         found[f"{name}max_gain"] = max(sample, default=None)
         found[f"{name}max_loss"] = min(sample, default=None)
-    found |= {"final_return_24h": known.get(24), "final_return_72h": known.get(72)}
-    return found | {"first_touch": touch if at or not waiting else "", "first_touch_at": at}
+    found |= {"is_success": True if won else False if lost else None, "first_touch_at": at}
+    return found | {"first_touch": touch if at or not waiting else ""}

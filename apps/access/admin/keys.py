@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,7 +20,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminS
 
 from apps.access import services
 from apps.access.choices import COLORS, KeyState
-from apps.access.models import ApiKey
+from apps.access.models import ApiKey, ApiKeyQuerySet
 from apps.access.scopes import known_scopes
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
@@ -41,8 +40,9 @@ class KeyForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "scopes" in self.fields:
-            self.fields["scopes"].choices = [(scope, scope) for scope in known_scopes()]
+        scopes = self.fields.get("scopes")
+        if isinstance(scopes, forms.MultipleChoiceField):
+            scopes.choices = [(scope, scope) for scope in known_scopes()]
 
     def clean_expires_at(self) -> datetime:
         expires_at: datetime = self.cleaned_data["expires_at"]
@@ -72,7 +72,7 @@ class StateFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(KeyState.choices)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+    def queryset(self, request: HttpRequest, queryset: ApiKeyQuerySet) -> ApiKeyQuerySet:
         if self.value() not in KeyState.values:
             return queryset
         return queryset.in_state(KeyState(self.value()), timezone.now())

@@ -79,7 +79,7 @@ class AlertAdmin(FactAdmin):
         return outcome(getattr(obj, "performance", None))
 
     def page_title(self, obj: Alert) -> str:
-        return f"{obj.symbol} {obj.get_direction_display().lower()}"
+        return obj.symbol
 
     def page_badges(self, obj: Alert) -> list[SafeString]:
         states = (

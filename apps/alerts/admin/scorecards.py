@@ -116,6 +116,7 @@ def scorecard_line(row: ScorecardRow, *, by: str, span: str) -> dict[str, Any]:
                     each.median, reasons.get(f"horizons/{each.hours}", "")
                 ),
                 "n": each.n,
+                "hours": each.hours,
             }
             for each in row.horizons
         ],

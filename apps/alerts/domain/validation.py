@@ -26,23 +26,38 @@ ALTERNATIVES = {
 
 
 class AlertRow(Protocol):
-    """An alert as it arrives; everything but the first three may be left out (None)."""
+    """An alert as it arrives: whatever has these values."""
 
-    alert_id: str
-    symbol: str
-    timestamp: datetime
-    alert_type: str
-    priority: str
-    direction: str
-    leverage: Decimal | None
-    confidence: Decimal | None
-    confidence_pct: Decimal | None
-    strategy: str
-    timeframe: str
-    entry_price: Decimal | None
-    target_price: Decimal | None
-    stop_loss: Decimal | None
-    extra_data: Mapping[str, Any]
+    @property
+    def alert_id(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def alert_type(self) -> str: ...
+    @property
+    def priority(self) -> str: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def leverage(self) -> Decimal | None: ...
+    @property
+    def confidence(self) -> Decimal | None: ...
+    @property
+    def confidence_pct(self) -> Decimal | None: ...
+    @property
+    def strategy(self) -> str: ...
+    @property
+    def timeframe(self) -> str: ...
+    @property
+    def entry_price(self) -> Decimal | None: ...
+    @property
+    def target_price(self) -> Decimal | None: ...
+    @property
+    def stop_loss(self) -> Decimal | None: ...
+    @property
+    def extra_data(self) -> Mapping[str, Any]: ...
 
 
 class AlertFacts(NamedTuple):

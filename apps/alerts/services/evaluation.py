@@ -1,8 +1,8 @@
 """What became of each alert."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
@@ -142,7 +142,7 @@ SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims),
 """
 
 
-def rules() -> Mapping[str, object]:
+def rules() -> dict[str, Any]:
     """Return the settings as the parameters of ``JUDGE``."""
     hours = checkpoint_hours(settings.ALERT_CHECKPOINT_HOURS)
     thresholds: dict[int, Decimal] = evaluation.success_thresholds(settings.ALERT_SUCCESS)

@@ -134,9 +134,9 @@ def scorecard(*, by: str = "strategy", filters: Filters = EVERYTHING) -> list[Sc
         return [row_of(dict(zip(names, row, strict=True)), hours) for row in cursor.fetchall()]
 
 
-def conditions(filters: Filters) -> tuple[str, dict[str, object]]:
+def conditions(filters: Filters) -> tuple[str, dict[str, Any]]:
     """Return the WHERE of the filters that are set, and its parameters."""
-    parts, parameters = ["true"], {}
+    parts, parameters = ["true"], dict[str, Any]()
     for name in WORDS:
         if words := getattr(filters, name):
             parts.append(f"a.{name} = ANY(%({name})s)")
@@ -171,7 +171,8 @@ def loaded(value: Any) -> list[dict[str, Any]]:
     """Return a JSON array; raw cursors of Django leave it as text."""
     if value is None:
         return []
-    return json.loads(value) if isinstance(value, str) else value
+    found: list[dict[str, Any]] = json.loads(value) if isinstance(value, str) else value
+    return found
 
 
 def horizon(hours: int, found: Mapping[str, Any] | None) -> Horizon:

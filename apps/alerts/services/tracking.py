@@ -1,6 +1,7 @@
 """Prices at the checkpoints after each alert."""
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -40,10 +41,11 @@ symbols AS (
 -- Later than its symbol's newest candle and its tolerance, an alert can only wait.
 reach AS (SELECT symbol, max(newest + tolerance) AS until FROM series GROUP BY symbol),
 claims AS MATERIALIZED (
-    SELECT p.id, p.symbol, p.entry_price AS own_entry, p.next_checkpoint_at AS moment
+    SELECT p.id, p.symbol, a.timestamp AS moment, a.entry_price AS own_entry
     FROM reach r
     JOIN performance_summary p ON p.symbol = r.symbol AND p.source = '' AND p.status = 'open'
       AND p.next_checkpoint_at <= least(%(now)s, r.until)
+    JOIN alerts a ON a.alert_id = p.alert_id
     WHERE p.id > %(after)s
     ORDER BY p.id LIMIT %(batch)s
     FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -115,13 +117,14 @@ def track_due_prices(*, now: datetime) -> int:
     return in_batches(PRICE, now=now, hours=hours)
 
 
-def in_batches(statement: str, *, now: datetime, **parameters: object) -> int:
+def in_batches(statement: str, *, now: datetime, **parameters: Any) -> int:
     """Run a statement over all its rows, a batch at a time; return how many it changed.
 
     It takes ``after`` and ``batch``, and answers how many rows it looked at, the last one's id,
     and how many it changed.
     """
-    changed, after = 0, 0
+    changed: int = 0
+    after = 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement, {**parameters, "now": now, "after": after, "batch": BATCH})

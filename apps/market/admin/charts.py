@@ -14,7 +14,7 @@ from apps.market.models import Candle, Instrument
 from apps.shared import display
 from apps.shared.admin.charts import candle_chart
 
-BARS = 400
+BARS = 300
 # What one chart may read to put coarser candles together.
 MOST_READ = 60_000
 # A switch that would show a handful of candles is no choice.

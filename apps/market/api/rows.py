@@ -5,11 +5,22 @@ from typing import Annotated
 from msgspec import Meta
 
 from apps.market.choices import AssetClass, Granularity, ProviderName
-from apps.shared.api.rows import Amount, JsonObject, Moment, Price, Row, Symbol, Word, text
+from apps.shared.api.rows import (
+    Amount,
+    JsonObject,
+    Moment,
+    Price,
+    Row,
+    Symbol,
+    Word,
+    choice,
+    text,
+)
 
 Source = Annotated[
     str, text(50, minimum=1, pattern=r"\S+(?: \S+)*", description="Who says so, e.g. binance.")
 ]
+Width = Annotated[str, choice(Granularity, "How long one candle lasts.")]
 Places = Annotated[int, Meta(ge=0, le=18)]
 WholeMoney = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -19,7 +30,7 @@ class CandleRow(Row):
 
     symbol: Symbol
     source: Source
-    granularity: Granularity
+    granularity: Width
     timestamp: Moment
     open: Price
     high: Price
@@ -33,7 +44,7 @@ class InstrumentRow(Row):
 
     symbol: Symbol
     company_name: Annotated[str, text(255)] = ""
-    asset_class: AssetClass = AssetClass.OTHER
+    asset_class: Annotated[str, choice(AssetClass)] = AssetClass.OTHER.value
     quote_currency: Annotated[str, text(20)] = ""
     price_precision: Places | None = None
     size_precision: Places | None = None
@@ -51,10 +62,10 @@ class InstrumentRow(Row):
 class FeedRow(Row):
     """A series of candles to fetch from a provider."""
 
-    provider: ProviderName
+    provider: Annotated[str, choice(ProviderName)]
     symbol: Symbol
     source: Source
-    granularity: Granularity
+    granularity: Width
     exchange: Word = ""
     venue_symbol: Word = ""
     connection: Annotated[str, text(50, pattern=r"(?:[A-Z][A-Z0-9_]*)?")] = ""
@@ -74,7 +85,7 @@ class RangeQuery(Row):
 
     symbol: Symbol
     source: Source
-    granularity: Granularity
+    granularity: Width
     start: Moment
     end: Moment
 
@@ -82,7 +93,7 @@ class RangeQuery(Row):
 class ResampledQuery(RangeQuery):
     """A window on one series, and the coarser granularity to answer it in."""
 
-    to: Granularity
+    to: Width
 
 
 # What an answer about a window may hold at most.

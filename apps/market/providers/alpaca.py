@@ -88,7 +88,7 @@ class AlpacaProvider:
             )
         except APIError as error:
             raise refused(error) from error
-        except (requests.JSONDecodeError, AttributeError, TypeError, KeyError) as error:
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
             raise ProviderRubbish("The answer of Alpaca is not in its own format.") from error
         except requests.RequestException as error:
             raise ProviderUnreachable(f"{type(error).__name__} while asking Alpaca.") from error

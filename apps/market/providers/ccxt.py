@@ -43,6 +43,7 @@ class CcxtProvider:
                 "timeout": int(READ_SECONDS * 1000),
             }
         )
+        self.exchange.on_rest_response = only_json
         # Never floats, whichever JSON parser is installed.
         self.exchange.on_json_response = as_text
         if connection.url:
@@ -86,6 +87,17 @@ def candle(row: object) -> CandleValues:
         return CandleValues(EPOCH + timedelta(milliseconds=int(start)), *map(exact, numbers))
     except (TypeError, ValueError, OverflowError):
         raise ProviderRubbish(f"{str(start)[:40]!r} stands where a time should.") from None
+
+
+def only_json(status: int, reason: str, url: str, method: str, *rest: Any) -> str:
+    """Stand in for ccxt's hook on each answer, which would take a web page for an empty list."""
+    _, body, *_ = rest
+    if status == 200:
+        try:
+            json.loads(body)
+        except ValueError:
+            raise ccxt.BadResponse("The answer is not JSON.") from None
+    return str(body).strip()
 
 
 def as_text(body: str) -> Any:

@@ -106,7 +106,8 @@ def quote_state(*, point: str, moment: str, candle: str) -> str:
     """Return the expression of *known*, *missing* or *waits*: ``quant.outcomes.quote_at``."""
     return f"""CASE
         WHEN {moment} > %(now)s THEN 'waits'
-        WHEN {candle} IS NULL THEN CASE WHEN {point}.newest > {moment} THEN 'missing' ELSE 'waits' END
+        WHEN {candle} IS NULL AND {point}.newest > {moment} THEN 'missing'
+        WHEN {candle} IS NULL THEN 'waits'
         WHEN {point}.newest > {moment} OR {candle} + {point}.width + {point}.width > {moment}
           OR %(now)s >= {moment} + {point}.tolerance THEN 'known'
         ELSE 'waits' END"""

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
-from django.contrib.admin.utils import label_for_field, quote, unquote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import Field, Model, Q, QuerySet
 from django.http import (
@@ -171,7 +171,7 @@ class ThingAdmin(ModelAdmin):
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         fields = super().get_search_fields(request)
         if fields and not self.search_help_text:
-            titles = [str(label_for_field(name.lstrip("=^@"), self.model)) for name in fields]
+            titles = [str(self.field_at(name.lstrip("=^@")).verbose_name) for name in fields]
             self.search_help_text = ("Exact " if self.large_table else "") + ", ".join(titles)
         return fields
 

@@ -37,6 +37,11 @@ class ThingChangeList(ChangeList):
         ]
         if self.query:
             self.chips.insert(0, {"words": f"“{self.query}”", "url": self.without([SEARCH_VAR])})
+        self.filter_errors = [
+            f"{spec.title}: {error}"
+            for spec in self.filter_specs
+            for error in getattr(spec, "errors", {}).values()
+        ]
         time = getattr(self.model_admin, "time", None)
         periods = [spec for spec in self.filter_specs if time and spec_path(spec) == time]
         self.period_links = periods[0].links(self) if periods else []
@@ -45,6 +50,11 @@ class ThingChangeList(ChangeList):
         )
         self.all_time_url = self.period_links[-1]["url"] if self.period_links else ""
         self.export_query = self.get_query_string()
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # The heading then keeps quiet about a total that nobody counted.
+        self.full_result_count = self.result_count
 
     def without(self, names: list[str]) -> str:
         """Return the address of this list without the given parameters."""

@@ -51,11 +51,11 @@ def parse_utc(text: str, *, end_of_day: bool = False) -> datetime | None:
         day = parse_date(words)
         if day is not None:
             start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            return start + timedelta(days=1) if end_of_day else start
-        moment = parse_datetime(words)
-        if moment is None:
+            aware = start + timedelta(days=1) if end_of_day else start
+        elif (moment := parse_datetime(words)) is None:
             return None
-        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        else:
+            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return aware if EARLIEST <= aware <= LATEST else None

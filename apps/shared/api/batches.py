@@ -140,11 +140,7 @@ def read_at_once(row: type[R], body: bytes) -> list[R] | None:
     plan = structs.plan_of(row)
     if not plan.columnar or b"\\" in body or not body.isascii():
         return None
-    if any(space in body for space in (b" ", b"\t", b"\n", b"\r")) and (
-        SPACE_BEFORE_COLON.search(body) or SPACE_IN_NUMBER.search(body)
-    ):
-        return None
-    if UNDERSCORE_IN_NUMBER.search(body):
+    if _has_odd_space(body) or UNDERSCORE_IN_NUMBER.search(body):
         return None
     try:
         rows: list[R] = msgspec.json.decode(body, type=list[row])  # type: ignore[valid-type]
@@ -154,6 +150,22 @@ def read_at_once(row: type[R], body: bytes) -> list[R] | None:
         return None
     short = not _long_fraction(plan.places).search(body) and not _has_exponent(body)
     return rows if not rows or structs.admits(row, rows, short=short) else None
+
+
+def _has_odd_space(body: bytes) -> bool:
+    """Tell whether white space may stand inside a number or before a colon.
+
+    Counting is several times faster than searching, and answers for what programs write:
+    no space at all, or one behind each colon and comma.
+    """
+    if any(space in body for space in (b"\t", b"\n", b"\r")):
+        return bool(SPACE_BEFORE_COLON.search(body) or SPACE_IN_NUMBER.search(body))
+    if b" " not in body:
+        return False
+    usual = body.count(b': "') + body.count(b', "')
+    if b'" ' not in body and body.count(b' "') == usual:
+        return False
+    return bool(SPACE_BEFORE_COLON.search(body) or SPACE_IN_NUMBER.search(body))
 
 
 def _long_fraction(places: int) -> re.Pattern[bytes]:

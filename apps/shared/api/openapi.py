@@ -5,7 +5,7 @@ viewsets, say with ``describe`` what they are asked and what they answer.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,29 +29,6 @@ OPENINGS = {
     "create": "Send {many}",
     "update": "Create or replace one {one}",
     "partial_update": "Change one {one}",
-}
-# Whatever can go wrong anywhere, and with a body besides.
-ALWAYS = {
-    "400": "The request is not as it must be: `errors` says what and where.",
-    "401": "No key, or one that opens nothing.",
-    "403": "The key lacks the scope or is bound to another subject.",
-    "429": "Too many requests: wait for `Retry-After` seconds.",
-}
-ON_ONE = {"404": "There is no such thing."}
-ON_WRITE = {
-    "409": "The same key is stored with other content (`errors` names the fields), or the"
-    " first request with this Idempotency-Key still runs (`Retry-After`).",
-    "413": "The body is too large.",
-    "415": "The body is of a type that is not taken here.",
-    "422": "The rules refuse it, or the Idempotency-Key was used for another request.",
-}
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "Chosen by the client, up to 255 characters. Sent again with the same body"
-    " within 24 hours, the first answer comes back with `Idempotent-Replay: true` and nothing"
-    " is done twice.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
 
@@ -84,7 +61,11 @@ class Schema(AutoSchema):
     def _action(self) -> str:
         """Return list, retrieve, create, update or partial_update, or '' for anything else."""
         action = getattr(self.view, "action", None)
-        return action if action in OPENINGS and getattr(self.view, "fields", None) else ""
+        return action if action in OPENINGS and self._fields else ""
+
+    @property
+    def _fields(self) -> Sequence[str]:
+        return getattr(self.view, "fields", ())
 
     def get_tags(self) -> list[str]:
         return self._tokenize_path()[:1]
@@ -100,7 +81,7 @@ class Schema(AutoSchema):
         names = self._model._meta
         return OPENINGS[self._action].format(one=names.verbose_name, many=names.verbose_name_plural)
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         described = self.view if self._action else self._handler()
         parts = [inspect.getdoc(described) or inspect.getdoc(type(self.view)) or ""]
         if self._model is not None:
@@ -150,32 +131,19 @@ class Schema(AutoSchema):
         return self._model._meta.pk.name if name == "pk" else name
 
     def _get_filter_parameters(self) -> list[Any]:
-        found = [IDEMPOTENCY_KEY] if self.method == "POST" else []
+        found = [schemas.IDEMPOTENCY_KEY] if self.method == "POST" else []
         if self._action == "create":
             found += [
-                _flag("atomic", "Store all rows of a list or, when one is refused, none."),
-                _flag("verbose", "Name every row of a list in the answer."),
+                schemas.flag("atomic", "Store all rows of a list or, when one is refused, none."),
+                schemas.flag("verbose", "Name every row of a list in the answer."),
             ]
         if self._action in ("list", "retrieve"):
             found.append(self._thinning())
         if self._action == "list":
             found += [*self._filters(), *self._paging()]
         if query := self._described("query"):
-            found += self._asked(query)
+            found += schemas.query_parameters(query)
         return found
-
-    def _asked(self, query: type[msgspec.Struct]) -> list[Any]:
-        """Return the fields of a struct as parameters of a query."""
-        schema = schemas.row_components(query)[query.__name__]
-        return [
-            _query(
-                name,
-                inner.pop("description", ""),
-                inner,
-                required=name in schema.get("required", ()),
-            )
-            for name, inner in schema["properties"].items()
-        ]
 
     def _get_pagination_parameters(self) -> list[Any]:
         return []
@@ -186,7 +154,7 @@ class Schema(AutoSchema):
     def _filters(self) -> list[Any]:
         declared = getattr(self.view, "filterset_fields", {})
         return [
-            _query(
+            schemas.query_parameter(
                 parameter.name,
                 parameter.description,
                 (
@@ -202,7 +170,7 @@ class Schema(AutoSchema):
     def _paging(self) -> list[Any]:
         columns = list(getattr(self.view, "ordering_fields", ()))
         found = [
-            _query(
+            schemas.query_parameter(
                 "limit",
                 "Rows on a page.",
                 {
@@ -212,12 +180,14 @@ class Schema(AutoSchema):
                     "default": DEFAULT_LIMIT,
                 },
             ),
-            _query("cursor", "Where the page begins; `next` and `previous` hold it.", schemas.TEXT),
+            schemas.query_parameter(
+                "cursor", "Where the page begins; `next` and `previous` hold it.", schemas.TEXT
+            ),
         ]
         if columns:
             both = [sign + name for name in columns for sign in ("", "-")]
             found.append(
-                _query(
+                schemas.query_parameter(
                     "ordering",
                     "The column to run along; a minus turns it round. Newest first if not given.",
                     {"type": "string", "enum": both},
@@ -226,8 +196,8 @@ class Schema(AutoSchema):
         return found
 
     def _thinning(self) -> Any:
-        names = list(dict.fromkeys(name.partition(".")[0] for name in self.view.fields))
-        return _query(
+        names = list(dict.fromkeys(name.partition(".")[0] for name in self._fields))
+        return schemas.query_parameter(
             "fields",
             "Only these columns, by comma.",
             {"type": "array", "items": {"type": "string", "enum": names}},
@@ -262,28 +232,38 @@ class Schema(AutoSchema):
         return schema
 
     def _row_reference(self) -> schemas.Schema:
-        row = self.view.row
+        view: Any = self.view
+        row = view.row
         for name, schema in schemas.row_components(row, self._model).items():
             self._component(name, schema)
         return schemas.reference(row.__name__)
 
+    def _changes_reference(self) -> schemas.Schema:
+        """Return the row with nothing required: what a PATCH may hold."""
+        view: Any = self.view
+        whole = schemas.row_components(view.row, self._model)[view.row.__name__]
+        some = {name: value for name, value in whole.items() if name not in ("required", "title")}
+        return self._component(f"{view.row.__name__.removesuffix('Row')}Change", some)
+
     def _answer_reference(self) -> schemas.Schema:
         name = type(self.view).__name__.removesuffix("ViewSet")
-        return self._component(name, schemas.answer_schema(self._model, self.view.fields))
+        return self._component(name, schemas.answer_schema(self._model, self._fields))
 
     def _get_request_body(self, direction: str = "request") -> Any:
         if self._action not in ("create", "update", "partial_update"):
             return super()._get_request_body(direction)
         row = self._row_reference()
         if self._action == "partial_update":
-            return _body({JSON: _changes(row)})
+            return schemas.body({JSON: self._changes_reference()})
         if self._action == "update":
-            return _body({JSON: row})
-        content = {JSON: {"oneOf": [row, {"type": "array", "items": row}]}}
+            return schemas.body({JSON: row})
+        content: dict[str, schemas.Schema] = {
+            JSON: {"oneOf": [row, {"type": "array", "items": row}]}
+        }
         if getattr(self.view, "bulk", False):
             content[LINES] = {**schemas.TEXT, "description": "One JSON object per line."}
             content[CSV] = {**schemas.TEXT, "description": "The first line names the fields."}
-        return _body(content)
+        return schemas.body(content)
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         if not self._action:
@@ -292,11 +272,7 @@ class Schema(AutoSchema):
             found = self._answers()
         for name, schema in schemas.SHARED.items():
             self._component(name, schema)
-        wrong = dict(ALWAYS)
-        if uritemplate.variables(self.path):
-            wrong |= ON_ONE
-        if self.method in ("POST", "PUT", "PATCH"):
-            wrong |= ON_WRITE
+        wrong = schemas.refusals(self.method, one=bool(uritemplate.variables(self.path)))
         problem = {"application/problem+json": {"schema": schemas.reference("Problem")}}
         for status, description in wrong.items():
             found.setdefault(status, {"description": description, "content": problem})
@@ -305,40 +281,17 @@ class Schema(AutoSchema):
     def _answers(self) -> dict[str, Any]:
         row = self._answer_reference()
         if self._action == "list":
-            return {"200": _answer("One page.", schemas.page_schema(row))}
+            return {"200": schemas.answer("One page.", schemas.page_schema(row))}
         if self._action in ("retrieve", "partial_update"):
-            return {"200": _answer("The row as it is stored.", row)}
+            return {"200": schemas.answer("The row as it is stored.", row)}
         if self._action == "update":
             return {
-                "200": _answer("It stood there already.", row),
-                "201": _answer("It is new.", row),
+                "200": schemas.answer("It stood there already.", row),
+                "201": schemas.answer("It is new.", row),
             }
         batch = schemas.reference("BatchAnswer")
         either = {"oneOf": [row, batch]}
         return {
-            "200": _answer("The row was stored before, or what became of a list.", either),
-            "201": _answer("The new row, or the counts of a list of new rows.", either),
+            "200": schemas.answer("The row was stored before, or what became of a list.", either),
+            "201": schemas.answer("The new row, or the counts of a list of new rows.", either),
         }
-
-
-def _query(name: str, description: str, schema: schemas.Schema, **more: Any) -> Any:
-    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
-
-
-def _flag(name: str, description: str) -> Any:
-    return _query(name, description, {"type": "string", "enum": ["0", "1"], "default": "0"})
-
-
-def _body(content: Mapping[str, schemas.Schema]) -> Any:
-    return {
-        "required": True,
-        "content": {kind: {"schema": schema} for kind, schema in content.items()},
-    }
-
-
-def _changes(row: schemas.Schema) -> schemas.Schema:
-    return {"description": "Some of the fields of this.", "type": "object", "x-fields-of": row}
-
-
-def _answer(description: str, schema: schemas.Schema) -> Any:
-    return {"description": description, "content": {JSON: {"schema": schema}}}

@@ -108,9 +108,9 @@ _decoder = json.JSONDecoder(
 
 def content_type(request: HttpRequest, accepted: tuple[str, ...]) -> str:
     """Return which of ``accepted`` a request says its body is; anything else is a 415."""
-    if not request.META.get("CONTENT_TYPE") and request.META.get("CONTENT_LENGTH", "") in ("", "0"):
-        if "HTTP_TRANSFER_ENCODING" not in request.META:
-            raise ApiError(400, "empty", "The body is empty.")
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length == "0" and "HTTP_TRANSFER_ENCODING" not in request.META:
+        raise ApiError(400, "empty", "The body is empty.")
     name, _, parameters = request.META.get("CONTENT_TYPE", "").partition(";")
     name = name.strip().lower()
     if name == JSON or (name.startswith("application/") and name.endswith("+json")):

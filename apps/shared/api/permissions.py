@@ -167,10 +167,9 @@ class ScopePermission(BasePermission):
         if method not in view.allowed_methods:
             # Nobody may, so that the answer is 405 and not a scope that would not help.
             return True
-        if request.auth is not None:
-            return self._key_may(request.auth, meta.app_label, method) and self._subject_fits(
-                request, view
-            )
+        key: Any = request.auth
+        if key is not None:
+            return self._key_may(key, meta.app_label, method) and self._subject_fits(request, view)
         needed = [
             f"{meta.app_label}.{action}_{meta.model_name}"
             for action in self.actions.get(method, ("delete",))

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
+from django.db.models import TextChoices
 from msgspec import Meta
 
-from apps.shared.api.values import DocumentCheck, NumberCheck, TextCheck, TimeCheck
+from apps.shared.api.values import ChoiceCheck, DocumentCheck, NumberCheck, TextCheck, TimeCheck
 from apps.shared.fields import PRICE_LIMIT, PRICE_PLACES, RATIO_DIGITS, RATIO_PLACES
 
 RATIO_LIMIT = Decimal(10) ** (RATIO_DIGITS - RATIO_PLACES)
@@ -48,6 +49,15 @@ def text(
         max_length=maximum,
         description=description or None,
         extra={"check": TextCheck(minimum=minimum, maximum=maximum, pattern=pattern, prose=prose)},
+    )
+
+
+def choice(vocabulary: type[TextChoices], description: str = "") -> Meta:
+    """Return the metadata of a word of a closed vocabulary."""
+    return Meta(
+        description=description or None,
+        extra={"check": ChoiceCheck(tuple(vocabulary.values))},
+        extra_json_schema={"enum": list(vocabulary.values)},
     )
 
 

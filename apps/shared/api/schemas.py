@@ -189,3 +189,73 @@ SHARED: Mapping[str, Schema] = {
     "Problem": PROBLEM,
     "BatchAnswer": BATCH,
 }
+
+# --- Parts of an operation ----------------------------------------------------------------
+
+# Whatever can go wrong anywhere, and with a body besides.
+ALWAYS = {
+    "400": "The request is not as it must be: `errors` says what and where.",
+    "401": "No key, or one that opens nothing.",
+    "403": "The key lacks the scope or is bound to another subject.",
+    "429": "Too many requests: wait for `Retry-After` seconds.",
+}
+ON_ONE = {"404": "There is no such thing."}
+ON_WRITE = {
+    "409": "The same key is stored with other content (`errors` names the fields), or the"
+    " first request with this Idempotency-Key still runs (`Retry-After`).",
+    "413": "The body is too large.",
+    "415": "The body is of a type that is not taken here.",
+    "422": "The rules refuse it, or the Idempotency-Key was used for another request.",
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Chosen by the client, up to 255 characters. Sent again with the same body"
+    " within 24 hours, the first answer comes back with `Idempotent-Replay: true` and nothing"
+    " is done twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def refusals(method: str, *, one: bool) -> dict[str, str]:
+    """Return status → sentence of what can go wrong; ``one``: the address names a thing."""
+    writing = ON_WRITE if method in ("POST", "PUT", "PATCH") else {}
+    return {**ALWAYS, **(ON_ONE if one else {}), **writing}
+
+
+def query_parameter(name: str, description: str, schema: Schema, **more: Any) -> Schema:
+    """Return a parameter of a query."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def query_parameters(struct: type[msgspec.Struct]) -> list[Schema]:
+    """Return the fields of a struct as parameters of a query."""
+    schema = row_components(struct)[struct.__name__]
+    return [
+        query_parameter(
+            name,
+            inner.pop("description", ""),
+            inner,
+            required=name in schema.get("required", ()),
+        )
+        for name, inner in schema["properties"].items()
+    ]
+
+
+def flag(name: str, description: str) -> Schema:
+    """Return a parameter that is 0 or 1."""
+    either = {"type": "string", "enum": ["0", "1"], "default": "0"}
+    return query_parameter(name, description, either)
+
+
+def body(content: Mapping[str, Schema]) -> Schema:
+    """Return a body that must be sent, from content type → schema."""
+    return {
+        "required": True,
+        "content": {kind: {"schema": schema} for kind, schema in content.items()},
+    }
+
+
+def answer(description: str, schema: Schema) -> Schema:
+    """Return an answer in JSON."""
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -87,7 +88,10 @@ def _checks(kind: inspect.Type) -> Iterator[Check]:
 
 def _choices(kind: inspect.Type) -> Iterator[str]:
     for member in _members(kind):
-        if isinstance(member, inspect.EnumType):
+        # Django's vocabularies are no enumerations to msgspec.
+        if isinstance(member, inspect.EnumType | inspect.CustomType) and issubclass(
+            member.cls, Enum
+        ):
             yield from (str(one.value) for one in member.cls)
         elif isinstance(member, inspect.LiteralType):
             yield from map(str, member.values)

@@ -148,6 +148,25 @@ class TextCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceCheck:
+    """One word of a closed vocabulary."""
+
+    words: tuple[str, ...]
+
+    def read(self, value: Any) -> str:
+        """Return the word."""
+        if not isinstance(value, str):
+            raise Refused("type", "Must be a string.")
+        if value not in self.words:
+            raise Refused("not_a_choice", f"Must be one of {', '.join(self.words)}.")
+        return value
+
+    def admits(self, column: Sequence[str], *, short: bool) -> bool:
+        """Tell whether all are words of the vocabulary."""
+        return set(column).issubset(self.words)
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCheck:
     """A moment with its offset, kept in UTC."""
 
@@ -217,4 +236,4 @@ def pointer_part(name: str) -> str:
     return UNSTORABLE.sub("\ufffd", name).replace("~", "~0").replace("/", "~1")
 
 
-Check = NumberCheck | TextCheck | TimeCheck | DocumentCheck
+Check = NumberCheck | TextCheck | ChoiceCheck | TimeCheck | DocumentCheck

@@ -31,9 +31,7 @@ class TestSamples:
         values = [Decimal(each) for each in (15, 20, 35, 40, 50)]
 
         ranks = {"0": 15, "0.05": 15, "0.3": 20, "0.4": 20, "0.5": 35, "1": 50}
-        assert {
-            share: samples.nearest_rank(values, Decimal(share)) for share in ranks
-        } == ranks
+        assert {share: samples.nearest_rank(values, Decimal(share)) for share in ranks} == ranks
 
     def test_nothing_is_known_of_an_empty_sample(self):
         assert samples.mean([]) is None

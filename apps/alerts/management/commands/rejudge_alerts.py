@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from apps.alerts import services
 from apps.shared.fields import plain_text
@@ -39,14 +38,10 @@ class Command(BaseCommand):
 def moment(text: str) -> datetime:
     """Read a date or a time; without an offset it is UTC."""
     try:
-        found = parse_datetime(text)
-        day = parse_date(text) if found is None else None
+        found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"{text!r} is no time: {error}.") from error
-    if found is None and day is not None:
-        found = datetime(day.year, day.month, day.day)
-    if found is None:
-        raise CommandError(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00Z.")
+        message = f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00Z."
+        raise CommandError(message) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

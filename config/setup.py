@@ -1,0 +1,48 @@
+"""What a database needs before Blotter runs on it. Each step may be repeated."""
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connections
+
+from apps.access.services import ensure_roles
+from apps.alerts.models import Alert
+from apps.market.models import Candle, Instrument
+from config import demo as demonstration
+from config import health
+
+
+def migrate() -> str:
+    """Apply the migrations that are missing."""
+    missing = len(health.unapplied_migrations())
+    if missing:
+        call_command("migrate", interactive=False, verbosity=0)
+    return f"{missing} applied" if missing else "up to date"
+
+
+def roles() -> str:
+    """Have the staff roles as the code has them."""
+    return ", ".join(ensure_roles())
+
+
+def administrator(name: str, password: str) -> str:
+    """Make the first administrator; an installation that has one keeps its own."""
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return "there is one"
+    users.create_superuser(name, password=password)
+    return f"made: {name}"
+
+
+def demo() -> str:
+    """Load the demo where there is nothing yet; a demo that is there is brought up to now."""
+    demonstrated = Instrument.objects.filter(source=demonstration.SOURCE).exists()
+    if not demonstrated and any(model.objects.exists() for model in (Instrument, Candle, Alert)):
+        return "not needed: there is data"
+    return demonstration.load()
+
+
+def close_connections() -> None:
+    """Leave the database to those who work on it from now on."""
+    for connection in connections.all():
+        connection.close()
+        connection.close_pool()

@@ -1,0 +1,109 @@
+"""How values look: ages, prices, percentages, badges, and what is not known."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from apps.shared import display
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+class TestAge:
+    @pytest.mark.parametrize(
+        ("span", "words"),
+        [
+            (timedelta(seconds=12), "12 s"),
+            (timedelta(minutes=4, seconds=50), "4 min"),
+            (timedelta(hours=2, minutes=5), "2 h 5 min"),
+            (timedelta(hours=9, minutes=5), "9 h"),
+            (timedelta(days=2, hours=3), "2 d 3 h"),
+            (timedelta(days=1200), "1,200 d"),
+        ],
+    )
+    def test_names_one_or_two_units(self, span, words):
+        assert display.span_words(span) == words
+
+    def test_carries_the_exact_time_for_hover_and_for_the_browser(self):
+        shown = display.age(NOON, now=NOON + timedelta(minutes=4))
+
+        assert ">4 min ago<" in shown
+        assert 'title="2026-03-02 12:00:00 UTC"' in shown
+        assert 'datetime="2026-03-02T12:00:00+00:00"' in shown
+
+    def test_says_in_for_what_is_still_to_come(self):
+        assert ">in 2 h<" in display.age(NOON, now=NOON - timedelta(hours=2))
+
+    def test_is_a_dash_with_its_reason_where_there_is_no_time(self):
+        shown = display.age(None, "Not settled yet.")
+
+        assert "—" in shown
+        assert 'title="Not settled yet."' in shown
+
+
+class TestPrice:
+    @pytest.mark.parametrize(
+        ("stored", "shown"),
+        [
+            ("0.000061230000000000", "0.00006123"),
+            ("19345.490000000000000000", "19,345.49"),
+            ("1000000", "1,000,000"),
+            ("-1234.5", "-1,234.5"),
+            ("-0.5", "-0.5"),
+            ("1E+5", "100,000"),
+        ],
+    )
+    def test_shows_the_digits_that_mean_something(self, stored, shown):
+        assert f">{shown}<" in display.price(Decimal(stored))
+
+    def test_keeps_every_digit_of_the_column(self):
+        assert "12,345,678,901,234,567,890.123456789012345678" in display.price(
+            Decimal("12345678901234567890.123456789012345678")
+        )
+
+
+class TestSignedPct:
+    @pytest.mark.parametrize(
+        ("value", "words", "tone"),
+        [
+            ("4.21555", "+4.22 %", "b-gain"),
+            ("-4.2", "\u22124.20 %", "b-loss"),
+            ("0", ">0.00 %", ""),
+            ("-0.001", ">0.00 %", ""),
+        ],
+    )
+    def test_tells_gain_from_loss_by_sign_and_color(self, value, words, tone):
+        shown = display.signed_pct(Decimal(value))
+
+        assert words in shown
+        assert ("b-gain" in shown, "b-loss" in shown) == (tone == "b-gain", tone == "b-loss")
+
+    def test_rounds_half_to_even(self):
+        assert display.pct_words(Decimal("0.125")) == "+0.12 %"
+
+
+class TestForeignText:
+    def test_is_never_markup(self):
+        hostile = "<script>alert(1)</script>"
+
+        for shown in (
+            display.text(hostile),
+            display.short_text(hostile * 9),
+            display.raw_json({hostile: hostile}),
+            display.badge(hostile),
+            display.empty(f'"{hostile}'),
+        ):
+            assert "<script" not in shown
+
+    def test_is_cut_in_a_list_and_whole_on_hover(self):
+        shown = display.short_text("word " * 40)
+
+        assert "word " * 40 in shown
+        assert "…" in shown
+
+
+class TestBadge:
+    def test_refuses_a_color_that_does_not_exist(self):
+        with pytest.raises(ValueError, match="mauve"):
+            display.badge("Open", "mauve")
