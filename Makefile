@@ -50,7 +50,7 @@ endif
 ifdef UV
 install = $(UV) pip install --quiet --python $(BIN)/python
 else
-install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+install = $(BIN)/python -m pip install -qq --disable-pip-version-check
 endif
 
 $(VENV)/runtime: requirements.txt requirements-demo.txt | $(VENV)/bin/python

@@ -189,6 +189,8 @@ class Server:
         return body
 
     def post(self, path: str, body: bytes) -> Mapping[str, Any]:
+        # A connection that idled while the other side had its turn may be closed by now.
+        self.connection.close()
         status, answer = self.call("POST", path, body, **{"Content-Type": "application/json"})
         if status >= 300:
             raise RuntimeError(f"{path} answered {status}: {answer[:500]!r}")

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from os import PathLike
 from typing import Any
 
 import psutil
@@ -85,7 +86,7 @@ def _make_cluster(place: Place, *, throwaway: bool) -> None:
     """Make an empty cluster, whole or not at all."""
     unfinished = place.data / "postgres-unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [
+    command: list[str | PathLike[str]] = [
         place.postgres / "initdb", "--pgdata", unfinished, "--username", NAME, "--auth", "peer",
         "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin",
         "--builtin-locale", "C.UTF-8", "--no-instructions",
@@ -116,7 +117,11 @@ def _spawn(place: Place, *, throwaway: bool) -> subprocess.Popen[bytes]:
     settings = {**SETTINGS, "unix_socket_directories": f'"{place.sockets}"'}
     if throwaway:
         settings |= CARELESS
-    command = [place.postgres / "postgres", "-D", place.data / "postgres"]
+    command: list[str | PathLike[str]] = [
+        place.postgres / "postgres",
+        "-D",
+        place.data / "postgres",
+    ]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     with place.log("postgres") as log:

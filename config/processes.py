@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 PR_SET_PDEATHSIG = 1
+Command = Sequence[str | os.PathLike[str]]
 PAUSE = 0.02  # seconds between two looks
 
 # Held on to: Python complains of a child that is lost sight of while it runs.
@@ -36,7 +37,7 @@ def signalled_at_our_death(signum: int) -> Callable[[], None]:
 
 
 def spawn(
-    command: Sequence[str | os.PathLike[str]],
+    command: Command,
     *,
     user: pwd.struct_passwd | None = None,
     end_with_us: int | None = None,

@@ -17,7 +17,7 @@ from typing import IO
 import django
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded, env
+from config import embedded, env, places
 from config.places import EmbeddedError
 from config.supervisor import Child, Supervisor
 
@@ -80,7 +80,7 @@ def serve(home: Path, mark: IO[str]) -> int:
         missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not env.text(name)]
         with embedded.missing_servers(home):
             what = "PostgreSQL and Valkey" if len(missing) == 2 else "given by the environment"
-            say("servers", time.monotonic() - began, f"{what}, data in {home}")
+            say("servers", time.monotonic() - began, f"{what}, data in {places.data_folder(home)}")
             password = prepare()
             return keep_running(door, address, password, began)
 

@@ -45,4 +45,4 @@ def close_connections() -> None:
     """Leave the database to those who work on it from now on."""
     for connection in connections.all():
         connection.close()
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]

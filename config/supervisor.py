@@ -81,7 +81,7 @@ class Supervisor:
     def stop(self) -> None:
         """End every child: asked first, by force when the grace is over."""
         for child in self.children:
-            if child.running:
+            if child.process is not None:
                 child.process.terminate()
         deadline = time.monotonic() + self.grace
         for child in self.children:

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.places import EmbeddedError, Place
-from config.processes import spawn, until
+from config.processes import Command, spawn, until
 
 START_LIMIT = 30.0  # seconds
 # The client's own default waits for seconds before it says that nobody is there.
@@ -32,7 +32,7 @@ def start(place: Place, *, throwaway: bool) -> None:
     """
     if process(place) is not None:
         return
-    command = [
+    command: Command = [
         place.valkey, "--port", "0", "--unixsocket", socket(place.sockets),
         "--unixsocketperm", "700", "--dir", place.data / "run", "--save", "", "--appendonly", "no",
         # A full cache gives up what would expire anyway, never a wake-up.

@@ -132,6 +132,17 @@
   document.addEventListener("DOMContentLoaded", () => {
     showTimes(document);
     setInterval(() => showTimes(document), AGE_EVERY_MS);
+    // The theme opens its menu and its filters from elements that the keyboard does not reach.
+    document.querySelectorAll("a[x-on\\:click]:not([href]), #header-inner span[x-on\\:click]").forEach((element) => {
+      element.tabIndex = 0;
+      element.setAttribute("role", "button");
+      if (element.textContent.trim() === "dock_to_right") element.setAttribute("aria-label", "Menu");
+      element.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        element.click();
+      });
+    });
     // Figures stand at the right of their column; so does its heading.
     document.querySelectorAll("#result_list > tbody:first-of-type > tr:first-child > *").forEach((cell, place) => {
       if (!cell.querySelector(":scope > span.b-num")) return;
@@ -139,8 +150,5 @@
     });
     const desk = document.querySelector("[data-desk]");
     if (desk) new Desk(desk);
-    document.querySelectorAll("select[data-go]").forEach((select) => {
-      select.addEventListener("change", () => window.location.assign(select.value));
-    });
   });
 })();

@@ -34,7 +34,7 @@ BAD_VALUES = {
     "twenty-one digits": ("high", "100000000000000000000"),
     "thousands of digits": ("high", "9" * 5000),
     "underscore": ("open", '"1_0"'),
-    "space": ("open", '" 5"'),
+    "space": ("open", '"5 0"'),
     "comma": ("open", '"5,1"'),
     "word": ("open", '"five"'),
     "empty": ("open", '""'),

@@ -22,6 +22,9 @@ from apps.market.providers.replay import ReplayProvider
 from apps.market.services.candles import store_candles
 from tests.market.venue import NOON, running_venue, soon
 
+# Alpaca's package loads an old part of another one.
+pytestmark = pytest.mark.filterwarnings("ignore:websockets.legacy:DeprecationWarning")
+
 MISSING = "an optional extra: pip install -r requirements-providers.txt"
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 STEP = 5 * MINUTE
@@ -179,6 +182,12 @@ class TestBoth:
 
 
 class TestCcxt:
+    def test_asks_for_the_markets_once(self, venue):
+        first, again = fetched(Ccxt, venue.url), fetched(Ccxt, venue.url)
+
+        assert first == again
+        assert [path.rsplit("/")[-1] for path, _, _ in venue.asked].count("AssetPairs") == 1
+
     def test_knows_what_an_exchange_does_not_have(self, venue):
         provider = Ccxt.provider(venue.url)
         with pytest.raises(ProviderNotReady, match="no candles of 6h"):

@@ -155,7 +155,7 @@ def running_venue() -> Iterator[Venue]:
     venue = Venue()
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(venue))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     venue.url = f"http://127.0.0.1:{server.server_port}"
     try:

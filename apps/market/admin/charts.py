@@ -60,7 +60,9 @@ class SeriesView:
         if granularity not in offered:
             granularity = own[0].granularity
         base = offered[granularity]
-        end = base.known_until if until is None else min(until, base.known_until)
+        end = base.known_until
+        if until is not None and base.first < until < end:
+            end = until
         step = width(granularity)
         start = max(end - BARS * step, end - MOST_READ * width(base.granularity))
         view = cls(source, granularity, base.granularity)

@@ -15,14 +15,16 @@ from apps.market.domain.candles import (
 
 # A venue needs a moment to close its candle.
 SETTLING = timedelta(seconds=10)
+# How far a venue's clock may run ahead: its next candle has begun while ours has not.
+CLOCK_SKEW = timedelta(seconds=30)
 SHORTEST_WAIT = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)
 
 
 def finished(values: Sequence[CandleValues], granularity: str, now: datetime) -> list[CandleValues]:
     """Leave out the candle that is still running; anything later stays, to be refused."""
-    running = aligned_start(now, granularity)
-    return [one for one in values if one.timestamp.tzinfo is None or one.timestamp != running]
+    running = {aligned_start(moment, granularity) for moment in (now, now + CLOCK_SKEW)}
+    return [one for one in values if one.timestamp not in running]
 
 
 def distrust(
@@ -51,7 +53,7 @@ def distrust(
 
 
 def next_fetch(granularity: str, *, newest: datetime, full: bool, now: datetime) -> datetime:
-    """Return when a healthy feed is worth asking again.
+    """Return when a healthy feed, asked at ``now``, is worth asking again.
 
     At once when the answer was ``full``: there is more. When the last finished interval has
     come, at the end of the next one; else a little later, for it is still to come.
@@ -66,4 +68,5 @@ def next_fetch(granularity: str, *, newest: datetime, full: bool, now: datetime)
 
 def retry_at(failures: int, now: datetime) -> datetime:
     """Return when to try again after so many failures in a row: 1, 2, 4 … minutes, an hour."""
-    return now + min(SHORTEST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
+    doublings = min(failures - 1, 10)
+    return now + min(SHORTEST_WAIT * (1 << doublings), LONGEST_WAIT)

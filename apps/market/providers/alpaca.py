@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import requests
+from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.data.enums import Adjustment, DataFeed
 from alpaca.data.historical import StockHistoricalDataClient
@@ -78,7 +79,7 @@ class AlpacaProvider:
             limit=limit,
             feed=self.feed,
             adjustment=self.adjustment,
-            sort="asc" if since else "desc",
+            sort=Sort.ASC if since else Sort.DESC,
         )
         try:
             answer = within(

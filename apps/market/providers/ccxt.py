@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from apps.market.providers.base import (
 from apps.market.providers.session import READ_SECONDS, CuttableSession
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MARKETS_SECONDS = 3600
+MARKETS: dict[tuple[str, str], tuple[float, Any]] = {}
 # What ccxt runs into when an answer has another shape than its exchange's.
 MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError, ValueError, ArithmeticError)
 
@@ -41,6 +44,8 @@ class CcxtProvider:
                 "apiKey": connection.key or None,
                 "secret": connection.secret or None,
                 "timeout": int(READ_SECONDS * 1000),
+                # It would only put this one object to sleep; each fetch has its own.
+                "enableRateLimit": False,
             }
         )
         self.exchange.on_rest_response = only_json
@@ -49,6 +54,7 @@ class CcxtProvider:
         if connection.url:
             self.exchange.urls["api"] = rebased(self.exchange.urls["api"], connection.url)
         self.parameters = dict(options.get("params") or {})
+        self.address = (exchange, connection.url)
 
     def fetch(
         self, symbol: str, granularity: str, *, since: datetime | None, limit: int, now: datetime
@@ -59,7 +65,7 @@ class CcxtProvider:
         start = None if since is None else (since - EPOCH) // timedelta(milliseconds=1)
 
         def call() -> Any:
-            self.exchange.load_markets()
+            self.load_markets()
             # After the markets, which ccxt computes with.
             self.exchange.number = str
             return self.exchange.fetch_ohlcv(symbol, granularity, start, limit, self.parameters)
@@ -78,6 +84,14 @@ class CcxtProvider:
         if not isinstance(rows, list):
             raise ProviderRubbish(f"{self.exchange.id} answered without candles.")
         return [candle(row) for row in rows]
+
+    def load_markets(self) -> None:
+        """Let ccxt know the exchange's markets: megabytes, so they are asked for once an hour."""
+        loaded_at, markets = MARKETS.get(self.address, (0.0, None))
+        if markets and monotonic() - loaded_at < MARKETS_SECONDS:
+            self.exchange.set_markets(markets)
+        else:
+            MARKETS[self.address] = (monotonic(), self.exchange.load_markets())
 
 
 def candle(row: object) -> CandleValues:

@@ -12,47 +12,63 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 READ_SECONDS = 10.0
 
 
-class CuttableSession(requests.Session):
-    """A session that gives every request a time limit and that ``cut`` ends at once."""
+class Sockets:
+    """The open connections of one session, until they are cut; then none is let open."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.open_sockets: list[socket.socket] = []
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, CuttableAdapter(self.open_sockets))
+        self.open: list[socket.socket] = []
+        self.cut_off = False
+
+    def add(self, connection: socket.socket) -> None:
+        self.open.append(connection)
+        if self.cut_off:
+            self.cut()
 
     def cut(self) -> None:
-        """Shut every connection down; whoever reads from one gets an error."""
-        while self.open_sockets:
-            connection = self.open_sockets.pop()
+        self.cut_off = True
+        while self.open:
             try:
                 # TLS has a shutdown of its own, which would wait for the other side.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.open.pop(), socket.SHUT_RDWR)
             except OSError:
                 # Closed already, which is what is wanted.
                 continue
 
 
+class CuttableSession(requests.Session):
+    """A session that gives every request a time limit, and that ``cut`` ends for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets = Sockets()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, CuttableAdapter(self.sockets))
+
+    def cut(self) -> None:
+        """Shut every connection down, now and later; whoever reads from one gets an error."""
+        self.sockets.cut()
+
+
 class CuttableAdapter(HTTPAdapter):
     """Notes the socket of each connection it opens."""
 
-    def __init__(self, open_sockets: list[socket.socket]) -> None:
-        self.open_sockets = open_sockets
+    def __init__(self, sockets: Sockets) -> None:
+        self.sockets = sockets
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        opened = self.open_sockets
+        sockets = self.sockets
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.append(self.sock)
+                sockets.add(self.sock)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.append(self.sock)
+                sockets.add(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -62,7 +78,13 @@ class CuttableAdapter(HTTPAdapter):
 
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        # Some clients set none, and would wait for ever.
-        kwargs["timeout"] = kwargs.get("timeout") or READ_SECONDS
-        return super().send(request, **kwargs)
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> requests.Response:
+        # Some clients set no time limit, and would wait for ever.
+        return super().send(request, stream, timeout or READ_SECONDS, *args, **kwargs)

@@ -49,6 +49,7 @@ def claim(feed: Feed, now: datetime) -> bool:
     """Take the feed for ``LEASE``; False when somebody else was faster."""
     unclaimed = Feed.objects.due(now).filter(pk=feed.pk, next_fetch_at=feed.next_fetch_at)
     claimed = unclaimed.update(next_fetch_at=now + LEASE, last_fetch_at=now, updated_at=now)
+    feed.last_fetch_at = now
     return bool(claimed)
 
 
@@ -62,15 +63,15 @@ def fetch(feed: Feed, *, now: datetime) -> bool:
             if outcome.failed:
                 message = outcome.results[0].errors[0].message
                 raise ProviderRubbish(f"Refused by the store: {message}")
-            note_success(feed, rows, now)
+            note_success(feed, rows)
     except ProviderError as error:
         logger.warning("Feed %s: %s", feed, error)
-        note_failure(feed, str(error), now)
+        note_failure(feed, str(error))
         return False
     except Exception as error:
         # A fault of ours must not keep the other feeds from being fetched.
         logger.exception("Feed %s could not be fetched", feed)
-        note_failure(feed, f"Internal error: {type(error).__name__}.", now)
+        note_failure(feed, f"Internal error: {type(error).__name__}.")
         return False
     return True
 
@@ -87,7 +88,7 @@ def believable_rows(feed: Feed, now: datetime) -> list[CandleRow]:
         venue_symbol, feed.granularity, since=feed.last_candle_at, limit=PAGE, now=now
     )
     series = (feed.symbol, feed.source, feed.granularity)
-    rows = [CandleRow(*series, *one) for one in finished(values, feed.granularity, now)]
+    rows = [CandleRow._make(series + one) for one in finished(values, feed.granularity, now)]
     doubt = distrust(rows, now=now, previous=feed.last_candle_at, quiet=provider.quiet)
     if not doubt and any(map(looks_like_noise, (price for row in rows for price in row[4:8]))):
         doubt = "A price carries the noise of binary fractions."
@@ -96,26 +97,31 @@ def believable_rows(feed: Feed, now: datetime) -> list[CandleRow]:
     return rows
 
 
-def note_success(feed: Feed, rows: list[CandleRow], now: datetime) -> None:
-    newest = rows[-1].timestamp
+# Both count from the tick that claimed the feed, so that a minute's wait is the next tick.
+
+
+def note_success(feed: Feed, rows: list[CandleRow]) -> None:
+    newest, asked_at = rows[-1].timestamp, feed.last_fetch_at
+    assert asked_at is not None
     full = len(rows) >= PAGE - 1 and newest != feed.last_candle_at
     Feed.objects.filter(pk=feed.pk).update(
         state=FeedState.OK,
-        last_success_at=now,
+        last_success_at=asked_at,
         last_candle_at=max(newest, feed.last_candle_at or newest),
         consecutive_failures=0,
         last_error="",
-        next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=now),
-        updated_at=now,
+        next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=asked_at),
+        updated_at=asked_at,
     )
 
 
-def note_failure(feed: Feed, reason: str, now: datetime) -> None:
-    failures = feed.consecutive_failures + 1
+def note_failure(feed: Feed, reason: str) -> None:
+    failures, asked_at = feed.consecutive_failures + 1, feed.last_fetch_at
+    assert asked_at is not None
     Feed.objects.filter(pk=feed.pk).update(
         state=FeedState.UNHEALTHY,
         consecutive_failures=failures,
         last_error=reason.replace("\0", "\N{REPLACEMENT CHARACTER}")[:500],
-        next_fetch_at=retry_at(failures, now),
-        updated_at=now,
+        next_fetch_at=retry_at(failures, asked_at),
+        updated_at=asked_at,
     )

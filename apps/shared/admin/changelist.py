@@ -77,6 +77,10 @@ class BoundedChangeList(ThingChangeList):
         self.page_num = min(max(self.page_num, 1), MAX_PAGE)
         start = (self.page_num - 1) * per_page
         rows = list(self.queryset[start : start + per_page + 1])
+        if not rows and start:
+            # Past the end, as an old link may be: the beginning is what there is to see.
+            self.page_num, start = 1, 0
+            rows = list(self.queryset[: per_page + 1])
         more = len(rows) > per_page
         self.has_next = more and self.page_num < MAX_PAGE
         self.has_previous = self.page_num > 1

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-# What a number may look like inside a string; Decimal() itself would also take "1_0" or " 1".
+# What a number may look like inside a string; Decimal() itself would also take "1_0".
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 MAX_NUMBER_TEXT = 100
 # NUL cannot be stored; the others at the edge of a text are typing accidents nobody sees.
@@ -53,9 +53,10 @@ class NumberCheck:
                 raise Refused("too_long", "Has more digits than can be kept.")
             if value.strip().lower().lstrip("+-") in {"nan", "snan", "inf", "infinity"}:
                 raise Refused("not_finite", "Must be a finite number.")
-            if not NUMBER.fullmatch(value):
+            bare = value.strip(" \t\r\n")
+            if not NUMBER.fullmatch(bare):
                 raise Refused("not_a_number", "Must be a number in plain notation, such as 0.5.")
-            value = Decimal(value)
+            value = Decimal(bare)
         elif isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise Refused("type", "Must be a number, or a string that holds one.")
         number = value if isinstance(value, Decimal) else Decimal(value)

@@ -4,40 +4,31 @@ The base *is* the declaration: whoever reads ``class CandleViewSet(FactViewSet)`
 verbs. A viewset names its columns, filters and row; everything else stands here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
-import msgspec
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connection, models, transaction
+from django.db import models
 from django.http import Http404, HttpResponse
-from psycopg.errors import DeadlockDetected, SerializationFailure
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from apps.shared.api import batches, filters, listing, pagination, parsing, structs
-from apps.shared.api.errors import ApiError, problem
+from apps.shared.api.answers import answer, batch_answer, check_one, json_response
 from apps.shared.api.negotiation import OnlyJson
 from apps.shared.api.permissions import narrow, refuse_others
 from apps.shared.api.rows import Row
 from apps.shared.api.values import UNSTORABLE
+from apps.shared.api.writing import in_transaction, read_ahead
 from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested, RowStatus, ingest
+
+__all__ = ["EntityViewSet", "FactViewSet", "ReadOnlyViewSet", "answer"]
 
 PAGE_PARAMETERS = ("cursor", "fields", "limit", "ordering")
 ROWS_AT_ONCE, BULK_ROWS_AT_ONCE = 10_000, 100_000
 BODY_BYTES, BULK_BODY_BYTES = 16 * parsing.MEBIBYTE, 64 * parsing.MEBIBYTE
-TRIES = 3
-
-
-def json_response(content: bytes, status: int = 200) -> HttpResponse:
-    """Return an answer whose body is JSON already."""
-    return HttpResponse(content, status=status, content_type="application/json")
-
-
-def answer(value: Any, status: int = 200) -> HttpResponse:
-    """Return any value of plain types as JSON: decimals as strings, times with their offset."""
-    return json_response(msgspec.json.encode(value), status)
 
 
 class ReadOnlyViewSet(GenericViewSet[Any]):
@@ -197,65 +188,72 @@ class FactViewSet(ReadOnlyViewSet):
         query = request._request.GET
         filters.check_known(query, ["atomic", "verbose"])
         atomic, verbose = (self.flag(query, name) for name in ("atomic", "verbose"))
-        batch = self.read_batch(request)
-        refuse_others(request, self, batch.rows if batch.many else batch.rows[0:1])
-        if not batch.many:
-            return self.create_one(batch)
-        outcome = Ingested()
-        for place, errors in batch.failures.items():
-            outcome.fail(place, errors)
-        if batch.rows and not (atomic and batch.failures):
-            outcome.merge(self.stored_together(batch.rows, all_or_none=atomic), batch.places)
+        parts = self.read_parts(request)
+        first = next(parts)
+        if not first.many:
+            refuse_others(request, self, first.rows)
+            return self.create_one(first)
+        outcome, size = self.store_parts(request, first, parts, atomic=atomic)
+        return batch_answer(outcome, size, verbose=verbose, atomic=atomic)
+
+    def store_parts(
+        self,
+        request: Request,
+        first: batches.Batch[Any],
+        others: Iterator[batches.Batch[Any]],
+        *,
+        atomic: bool,
+    ) -> tuple[Ingested, int]:
+        """Store a batch in one transaction, each part while the next one is read.
+
+        Returns what became of it and how many rows it has.
+        """
+        unread = [chain([first], read_ahead(others))]
+        size = 0
+
+        def store() -> Ingested:
+            nonlocal size
+            outcome, size = Ingested(), 0
+            # A transaction that starts over reads the body again.
+            for part in unread.pop() if unread else self.read_parts(request):
+                size += part.size
+                refuse_others(request, self, part.rows)
+                for place, errors in part.failures.items():
+                    outcome.fail(place, errors)
+                if part.rows and not (atomic and outcome.failed):
+                    outcome.merge(self.store(part.rows), part.places)
+            return outcome
+
+        outcome = in_transaction(store, all_or_none=atomic)
         if atomic and outcome.failed:
             only = [result for result in outcome.results if result.status is RowStatus.FAILED]
             outcome = Ingested(failed=outcome.failed, results=only)
         outcome.sort()
-        return batch_answer(outcome, batch.size, verbose=verbose, atomic=atomic)
+        return outcome, size
 
     def create_one(self, batch: batches.Batch[Any]) -> HttpResponse:
         """Store one row and answer it as stored."""
         if batch.failures:
             raise batches.invalid(batch.failures[0])
         row = batch.rows[0]
-        outcome = self.stored_together([row], all_or_none=True)
+        outcome = in_transaction(lambda: self.store([row]), all_or_none=True)
         check_one(outcome)
         place = {name: getattr(row, name) for name in self.key_columns()}
         return self.stored(
             self.get_queryset().filter(**place), status=201 if outcome.created else 200
         )
 
-    def stored_together(
-        self, rows: Sequence[Any], *, all_or_none: bool = False, replace: bool = False
-    ) -> Ingested:
-        """Store rows in one transaction that is over when this returns.
-
-        Two requests that hold each other up are told apart by PostgreSQL; the one that was
-        sent away starts over.
-        """
-        for left in reversed(range(TRIES)):
-            try:
-                with transaction.atomic():
-                    outcome = self.replace(rows) if replace else self.store(rows)
-                    if all_or_none and outcome.failed:
-                        transaction.set_rollback(True)
-                return outcome
-            except OperationalError as error:
-                again = isinstance(error.__cause__, DeadlockDetected | SerializationFailure)
-                if not (again and left) or connection.in_atomic_block:
-                    raise
-        raise AssertionError("The loop ends by returning or raising.")
-
     def replace(self, rows: Sequence[Any]) -> Ingested:
         """Store rows over what is stored under the same key."""
         return self.ingested(rows, on_conflict="replace")
 
-    def read_batch(self, request: Request) -> batches.Batch[Any]:
-        """Return the body's rows."""
+    def read_parts(self, request: Request) -> Iterator[batches.Batch[Any]]:
+        """Yield the body's rows: in parts where there may be very many."""
         accepted = (parsing.JSON, parsing.LINES, parsing.CSV) if self.bulk else (parsing.JSON,)
         kind = parsing.content_type(request._request, accepted)
         body = parsing.read_body(request._request, BULK_BODY_BYTES if self.bulk else BODY_BYTES)
         limit = BULK_ROWS_AT_ONCE if self.bulk else ROWS_AT_ONCE
-        return batches.read_batch(self.row, body, kind, limit=limit)
+        return batches.read_parts(self.row, body, kind, limit=limit)
 
     def read_one(self, request: Request, row: type[structs.R]) -> structs.R:
         """Return a body that holds one row: for verbs of their own."""
@@ -278,7 +276,7 @@ class EntityViewSet(FactViewSet):
         """Create the row of this key, or replace it whole."""
         row = self.read_for_path(request)
         refuse_others(request, self, row)
-        outcome = self.stored_together([row], all_or_none=True, replace=True)
+        outcome = in_transaction(lambda: self.replace([row]), all_or_none=True)
         check_one(outcome)
         return self.stored(self.found(), status=201 if outcome.created else 200)
 
@@ -291,11 +289,14 @@ class EntityViewSet(FactViewSet):
             raise batches.invalid(changes)
         refuse_others(request, self, changes, partial=True)
         names = [field.name for field in structs.plan_of(self.row).fields]
-        with transaction.atomic():
+
+        def change() -> Ingested:
             held = self.found().select_for_update(of=("self",)).values(*names).first()
             if held is None:
                 raise Http404
-            check_one(self.stored_together([self.row(**{**held, **changes})], replace=True))
+            return self.replace([self.row(**{**held, **changes})])
+
+        check_one(in_transaction(change, all_or_none=True))
         return self.stored(self.found())
 
     def read_for_path(self, request: Request) -> Row:
@@ -329,48 +330,3 @@ class EntityViewSet(FactViewSet):
         if held is None:
             raise Http404
         return held
-
-
-# --- Answers ------------------------------------------------------------------------------
-
-
-def check_one(outcome: Ingested) -> None:
-    """Raise the refusal of a single row that was not stored."""
-    if not outcome.failed:
-        return
-    errors = outcome.results[0].errors
-    if errors and all(error.code == "differs" for error in errors):
-        names = ", ".join(error.pointer[1:] for error in errors)
-        raise ApiError(
-            409, "conflict", f"Stored under the same key with other content: {names}.", errors
-        )
-    raise batches.invalid(errors)
-
-
-def batch_answer(outcome: Ingested, size: int, *, verbose: bool, atomic: bool) -> HttpResponse:
-    """Answer a list: how many of each, and every row that was not plainly created.
-
-    A batch of which nothing could be stored is a refusal; its counts and results stand in
-    the problem under the same names.
-    """
-    results: list[Any] = list(outcome.results)
-    if verbose:
-        listed = {result.index for result in results}
-        results += [
-            {"index": index, "status": "created", "errors": []}
-            for index in range(size if outcome.created else 0)
-            if index not in listed
-        ]
-        results.sort(key=lambda one: one["index"] if isinstance(one, dict) else one.index)
-    document = {
-        "created": outcome.created,
-        "unchanged": outcome.unchanged,
-        "replaced": outcome.replaced,
-        "failed": outcome.failed,
-        "results": results,
-    }
-    if outcome.failed and (atomic or outcome.failed == size):
-        of = f"{outcome.failed} of {size} rows are refused"
-        detail = f"{of}; nothing is stored." if atomic else f"{of}."
-        return problem(400, "batch_refused", detail, **document)
-    return answer(document, 201 if size and outcome.created == size else 200)
