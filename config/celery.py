@@ -5,7 +5,6 @@ precious, and a message that finds nobody in time is dropped.
 """
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
@@ -100,8 +99,8 @@ def send_correlation_id(headers: dict[str, Any], **kwargs: Any) -> None:
 @task_prerun.connect
 def take_correlation_id(task: Any, **kwargs: Any) -> None:
     """Work under the id that came with the message, or under a new one."""
-    given: Mapping[str, Any] = task.request.headers or {}
-    correlation_id.set(given.get(HEADER) or new_correlation_id())
+    # What is not Celery's own among the headers of a message becomes part of the request.
+    correlation_id.set(task.request.get(HEADER) or new_correlation_id())
 
 
 @task_postrun.connect

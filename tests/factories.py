@@ -77,9 +77,7 @@ def make_tracked_price(**values: Any) -> TrackedPrice:
         "percentage_change": Decimal(1),
         "candle_timestamp": moment - timedelta(minutes=5),
     }
-    return TrackedPrice.objects.create(
-        alert=alert, time_elapsed_hours=hours, **defaults | values
-    )
+    return TrackedPrice.objects.create(alert=alert, time_elapsed_hours=hours, **defaults | values)
 
 
 def make_performance(**values: Any) -> AlertPerformance:

@@ -13,6 +13,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 BLOCK_ROWS = 1_000
+# Columns whose values are strings in JSON.
+PLAIN_FIELDS = (models.CharField, models.TextField, models.DecimalField, models.DateTimeField)
 
 Values = Sequence[Any]
 
@@ -40,6 +42,9 @@ class Target:
             for write, value in zip(self.writers[len(columns) :], defaults.values(), strict=True)
         ]
         self.writers = self.writers[: len(columns)]
+        self.is_plain = not defaults and all(
+            isinstance(each, PLAIN_FIELDS) and not each.null for each in fields
+        )
         self.key_places = [self.names.index(name) for name in key]
         self.key = [self.columns[place] for place in self.key_places]
         self.others = [each for each in self.columns[: len(columns)] if each not in self.key]
@@ -57,15 +62,42 @@ class Target:
         """Yield COPY text, a block of rows at a time, so that the server works meanwhile."""
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
-            values: list[Iterable[str]] = [
-                write(column)
-                for write, column in zip(self.writers, zip(*block, strict=True), strict=True)
-            ]
-            values += [repeat(constant, len(block)) for constant in self.constants]
-            if ordinals is not None:
-                values.insert(0, map(str, ordinals[start : start + BLOCK_ROWS]))
-            lines = "\n".join(map("\t".join, zip(*values, strict=True)))
-            yield lines.encode() + b"\n"
+            numbers = None if ordinals is None else ordinals[start : start + BLOCK_ROWS]
+            lines = self.plain_lines(block) if self.is_plain else None
+            yield self.columnwise(block, numbers) if lines is None else joined(lines, numbers)
+
+    def columnwise(self, block: Sequence[Values], numbers: Sequence[int] | None) -> bytes:
+        """Return rows as COPY text, each column turned into text by its own kind."""
+        values: list[Iterable[str]] = [
+            write(column)
+            for write, column in zip(self.writers, zip(*block, strict=True), strict=True)
+        ]
+        values += [repeat(constant, len(block)) for constant in self.constants]
+        if numbers is not None:
+            values.insert(0, map(str, numbers))
+        return "\n".join(map("\t".join, zip(*values, strict=True))).encode() + b"\n"
+
+    def plain_lines(self, block: Sequence[Values]) -> list[bytes] | None:
+        """Return rows as COPY text by way of JSON, at a third of the cost, or None.
+
+        Where all values become JSON strings without an escape, their quotes and commas
+        stand exactly where COPY wants its tabs and line breaks.
+        """
+        try:
+            text = json_rows.encode(block)
+        except TypeError:
+            return None
+        lines = text[3:-3].split(b'"],["')
+        if b"\\" in text or len(lines) != len(block):
+            return None
+        return [line.replace(b'","', b"\t") for line in lines]
+
+
+def joined(lines: Sequence[bytes], numbers: Sequence[int] | None) -> bytes:
+    """Return lines as one text, each behind its number where there are numbers."""
+    if numbers is not None:
+        lines = [b"%d\t%b" % pair for pair in zip(numbers, lines, strict=True)]
+    return b"\n".join(lines) + b"\n"
 
 
 def copy(target: Target, table: str, columns: Sequence[str], lines: Iterable[bytes]) -> None:
@@ -105,6 +137,7 @@ def staged(target: Target, rows: Sequence[Values]) -> Iterator[str]:
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 SPECIAL = re.compile(r"[\\\t\n\r]")
 NULL = "\\N"
+json_rows = msgspec.json.Encoder()
 exact_json = msgspec.json.Encoder(decimal_format="number")
 
 Column = Sequence[Any]

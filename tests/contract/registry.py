@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.apps import apps
 from django.db.models import Model
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 
 from apps.shared.admin import DerivedAdmin, EntityAdmin, FactAdmin
 from apps.shared.api.viewsets import EntityViewSet, FactViewSet, ReadOnlyViewSet

@@ -10,9 +10,7 @@ from tests.contract import registry
 from tests.factories import MAKERS
 
 MODELS = [
-    model
-    for model in registry.own_models()
-    if model._meta.label not in registry.WITHOUT_ADMIN
+    model for model in registry.own_models() if model._meta.label not in registry.WITHOUT_ADMIN
 ]
 
 
@@ -22,7 +20,9 @@ def address(model, page, *args):
 
 
 def queries(client, url):
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         response = client.get(url)
     assert response.status_code == 200
     return len(captured)

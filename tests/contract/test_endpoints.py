@@ -10,9 +10,7 @@ from tests.contract import registry
 from tests.factories import MAKERS, make_key
 
 MODELS = [
-    model
-    for model in registry.own_models()
-    if model._meta.label not in registry.WITHOUT_ENDPOINT
+    model for model in registry.own_models() if model._meta.label not in registry.WITHOUT_ENDPOINT
 ]
 
 

@@ -52,9 +52,9 @@ def place_alerts(series):
         # The sender's own price: near the market's, but its own.
         near = chance.choice(candles[: sum(c[0] <= moment for c in candles) or 1])[5]
         known = [c for c in candles if c[0] + width <= moment]
-        entry = ((known[-1][5] if known else near) * Decimal(chance.choice(["1", "1.001", "0.998"])))
+        entry = (known[-1][5] if known else near) * Decimal(chance.choice(["1", "1.001", "0.998"]))
         entry = entry.quantize(PLACES)
-        far, near_stop = (Decimal(chance.choice(["0.3", "1", "2.5", "6", "15"])) for _ in "ab")
+        far, near_stop = (Decimal(chance.choice(["0.3", "1", "2.5", "6", "15"])) for _ in range(2))
         alert = {
             "alert_id": f"trade_{name}_{number}",
             "symbol": name.partition("-")[0].replace("_", "/"),
@@ -146,7 +146,9 @@ def assert_equal_checkpoints(product, expected):
         found[row["alert_id"], hours] += 1
         assert shown(row, "status", "price", "percentage_change") == shown(
             expected[row["alert_id"]]["checkpoints"][hours],
-            "status", "price", "percentage_change",
+            "status",
+            "price",
+            "percentage_change",
         ), row
 
     wanted = [(name, hours) for name, j in expected.items() for hours in j["checkpoints"]]
@@ -155,8 +157,16 @@ def assert_equal_checkpoints(product, expected):
 
 def assert_equal_outcomes(product, expected):
     names = [
-        "status", "first_touch", "first_touch_at", "is_success", "entry_price", "max_gain",
-        "max_loss", "checkpoint_max_gain", "checkpoint_max_loss", "final_return_24h",
+        "status",
+        "first_touch",
+        "first_touch_at",
+        "is_success",
+        "entry_price",
+        "max_gain",
+        "max_loss",
+        "checkpoint_max_gain",
+        "checkpoint_max_loss",
+        "final_return_24h",
         "final_return_72h",
     ]
     rows = list(product.every("/api/v1/alerts/performance/?limit=1000"))

@@ -131,7 +131,10 @@ class TestIngest:
 
         assert counts(store([tuple(other)], "refuse")) == (0, 1, 0, 0)
 
-    @pytest.mark.parametrize("symbol", ["A\tB", "A\\N", "\\N", "\\.", "A\nB", "A\rB", 'A"B', "ä💰"])
+    @pytest.mark.parametrize(
+        "symbol",
+        ["],[", ",", '","', "],", "A\tB", "A\\N", "\\N", "\\.", "A\nB", "A\rB", 'A"B', "ä💰"],
+    )
     def test_text_arrives_as_it_was(self, symbol):
         store([candle(0, symbol=symbol), candle(0)])
 

@@ -47,10 +47,12 @@ UNSTORABLE = "too_large OR (highest IS NOT NULL AND (gain IS NULL OR loss IS NUL
 # target and stop; and ``series``.
 JUDGE = f"""
 spans AS (
-    SELECT q.*, raised_at AS opens, raised_at + %(last)s * interval '1 hour' AS closes
+    SELECT q.*, s.width, s.newest,
+        raised_at AS opens, raised_at + %(last)s * interval '1 hour' AS closes
     FROM claims q
+    JOIN series s ON s.source = q.source AND s.symbol = q.symbol AND s.granularity = q.granularity
 ),
-{outcomes.windows("seen", claims="spans", series="series")},
+{outcomes.windows("seen", claims="spans")},
 asked AS MATERIALIZED (
     SELECT h.hours, s.threshold FROM unnest(%(hours)s::int[]) AS h (hours)
     LEFT JOIN unnest(%(success_hours)s::int[], %(thresholds)s::numeric[]) AS s (hours, threshold)

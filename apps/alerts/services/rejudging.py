@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from apps.alerts.models import AlertPerformance
 from apps.alerts.services.evaluation import JUDGE, JUDGED, SET_JUDGED, rules
+from apps.alerts.services.tracking import prices_lock
 from apps.market.services import outcomes
 
 BATCH = 2_000
@@ -33,9 +34,12 @@ ENTER = f"""
 WITH {SERIES},
 {CLAIMS},
 points AS (
-    SELECT q.*, q.raised_at AS moment FROM claims q WHERE q.own_entry IS NULL
+    SELECT q.*, s.width, s.tolerance, s.newest, q.raised_at AS moment
+    FROM claims q
+    JOIN series s ON s.source = q.source AND s.symbol = q.symbol AND s.granularity = q.granularity
+    WHERE q.own_entry IS NULL
 ),
-{outcomes.quotes("priced", points="points", series="series")}
+{outcomes.quotes("priced", points="points")}
 UPDATE performance_summary p SET entry_price = q.price, updated_at = %(now)s
 FROM priced q
 WHERE p.id = q.id AND q.state = 'known' AND p.entry_price IS DISTINCT FROM q.price
@@ -46,10 +50,13 @@ REPRICE = f"""
 WITH {SERIES},
 {CLAIMS},
 points AS (
-    SELECT q.*, h.hours, q.raised_at + h.hours * interval '1 hour' AS moment
-    FROM claims q CROSS JOIN unnest(%(hours)s::int[]) AS h (hours)
+    SELECT q.*, s.width, s.tolerance, s.newest, h.hours,
+        q.raised_at + h.hours * interval '1 hour' AS moment
+    FROM claims q
+    JOIN series s ON s.source = q.source AND s.symbol = q.symbol AND s.granularity = q.granularity
+    CROSS JOIN unnest(%(hours)s::int[]) AS h (hours)
 ),
-{outcomes.quotes("priced", points="points", series="series")}
+{outcomes.quotes("priced", points="points")}
 INSERT INTO price_tracking AS t (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
     percentage_change, candle_timestamp, created_at)
 SELECT alert_id, symbol, moment, hours, state, price,
@@ -110,6 +117,7 @@ def rejudge_alerts(
 
 @transaction.atomic
 def rejudge(ids: list[int], *, now: datetime) -> list[Rejudged]:
+    prices_lock().acquire()
     rows = AlertPerformance.objects.filter(pk__in=ids).order_by("pk")
     list(rows.select_for_update(no_key=True).values_list("pk"))
     before = standing(ids)

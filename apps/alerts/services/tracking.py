@@ -1,8 +1,9 @@
 """Prices at the checkpoints after each alert."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import pglock
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -55,7 +56,7 @@ placed AS (
     UPDATE performance_summary p
     SET source = c.source, granularity = c.granularity,
         entry_price = coalesce(c.own_entry, c.price),
-        next_checkpoint_at = c.moment + %(first)s * interval '1 hour', updated_at = %(now)s
+        next_checkpoint_at = c.moment + %(first)s, updated_at = %(now)s
     FROM chosen c
     WHERE p.id = c.id AND c.state <> 'waits'
     RETURNING 1
@@ -63,44 +64,51 @@ placed AS (
 SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims), (SELECT count(*) FROM placed)
 """
 
+DUE = """FROM series s
+    JOIN performance_summary p
+      ON p.source = s.source AND p.symbol = s.symbol AND p.granularity = s.granularity
+      AND p.status = 'open' AND p.next_checkpoint_at <= least(%(now)s, s.newest + s.tolerance)"""
+
+NEXT_BATCH = f"""
+WITH RECURSIVE {outcomes.widths()},
+{OPEN_SERIES},
+{outcomes.newest_of("series", series="open_series")}
+SELECT max(id) FROM (
+    SELECT p.id {DUE} WHERE p.id > %(after)s ORDER BY p.id LIMIT %(batch)s
+) due
+"""
+
+# Plain INSERT: ON CONFLICT and RETURNING would cost as much again as finding the prices. One
+# worker at a time holds the lock, so what is taken already stands in the table for all to see.
 PRICE = f"""
 WITH RECURSIVE {outcomes.widths()},
 {OPEN_SERIES},
 {outcomes.newest_of("series", series="open_series")},
 due AS MATERIALIZED (
-    SELECT p.id, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
-        p.next_checkpoint_at, a.timestamp AS raised_at,
-        CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign
-    FROM series s
-    JOIN performance_summary p
-      ON p.source = s.source AND p.symbol = s.symbol AND p.granularity = s.granularity
-      AND p.status = 'open' AND p.next_checkpoint_at <= least(%(now)s, s.newest + s.tolerance)
+    SELECT s.*, p.alert_id, p.entry_price, a.timestamp AS raised_at,
+        CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign,
+        (SELECT coalesce(array_agg(t.time_elapsed_hours), '{{}}') FROM price_tracking t
+         WHERE t.alert_id = p.alert_id) AS taken
+    {DUE}
     JOIN alerts a ON a.alert_id = p.alert_id
-    WHERE p.id > %(after)s
-    ORDER BY p.id LIMIT %(batch)s
-    FOR NO KEY UPDATE OF p SKIP LOCKED
+    WHERE p.id > %(after)s AND p.id <= %(upto)s
+    ORDER BY p.id
 ),
 points AS (
-    SELECT d.*, h.hours, d.raised_at + h.hours * interval '1 hour' AS moment
-    FROM due d CROSS JOIN unnest(%(hours)s::int[]) AS h (hours)
-    WHERE d.raised_at + h.hours * interval '1 hour' <= %(now)s
-      -- Before the next checkpoint all are taken, unless the setting got new ones since.
-      AND (d.raised_at + h.hours * interval '1 hour' >= d.next_checkpoint_at OR NOT EXISTS (
-        SELECT FROM price_tracking t
-        WHERE t.alert_id = d.alert_id AND t.time_elapsed_hours = h.hours))
+    SELECT d.*, h.hours, d.raised_at + h.after AS moment
+    -- OFFSET 0: alert by alert, the order in which the rows go fastest into their index.
+    FROM due d CROSS JOIN LATERAL (
+        SELECT * FROM unnest(%(hours)s::int[], %(spans)s::interval[]) AS h (hours, after)
+        WHERE h.hours <> ALL (d.taken) AND d.raised_at + h.after <= %(now)s OFFSET 0
+    ) h
 ),
-{outcomes.quotes("priced", points="points", series="series")},
-written AS (
-    INSERT INTO price_tracking (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
-        percentage_change, candle_timestamp, created_at)
-    SELECT alert_id, symbol, moment, hours, state, price,
-        {outcomes.change(sign="sign", price="price", entry="entry_price")},
-        candle_timestamp, %(now)s
-    FROM priced WHERE state <> 'waits'
-    ON CONFLICT (alert_id, time_elapsed_hours) DO NOTHING
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM due), (SELECT max(id) FROM due), (SELECT count(*) FROM written)
+{outcomes.quotes("priced", points="points")}
+INSERT INTO price_tracking (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
+    percentage_change, candle_timestamp, created_at)
+SELECT alert_id, symbol, moment, hours, state, price,
+    {outcomes.change(sign="sign", price="price", entry="entry_price")},
+    candle_timestamp, %(now)s
+FROM priced WHERE state <> 'waits'
 """
 
 
@@ -113,8 +121,26 @@ def track_due_prices(*, now: datetime) -> int:
     entry price. Running twice, or in two workers at once, records nothing twice.
     """
     hours = checkpoint_hours(settings.ALERT_CHECKPOINT_HOURS)
-    in_batches(PLACE, now=now, first=hours[0])
-    return in_batches(PRICE, now=now, hours=hours)
+    spans = [timedelta(hours=each) for each in hours]
+    in_batches(PLACE, now=now, first=spans[0])
+    recorded, after = 0, 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if not prices_lock(timeout=0).acquire():
+                return recorded  # Another worker is at it.
+            bounds = {"now": now, "after": after, "batch": BATCH}
+            cursor.execute(NEXT_BATCH, bounds)
+            (upto,) = cursor.fetchone()
+            if upto is None:
+                return recorded
+            cursor.execute(PRICE, bounds | {"upto": upto, "hours": hours, "spans": spans})
+            recorded += cursor.rowcount
+        after = upto
+
+
+def prices_lock(*, timeout: float | None = None) -> pglock.advisory:
+    """Return the lock that whoever writes tracked prices holds until the transaction ends."""
+    return pglock.advisory("alerts.tracked_prices", xact=True, timeout=timeout)
 
 
 def in_batches(statement: str, *, now: datetime, **parameters: Any) -> int:

@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 
+from apps.market.admin.imports import CandleImportMixin
 from apps.market.models import Candle
 from apps.shared.admin import FactAdmin
 
 
 @admin.register(Candle)
-class CandleAdmin(FactAdmin):
+class CandleAdmin(CandleImportMixin, FactAdmin):
     list_display = [
         "symbol", "source", "granularity", "timestamp", "open", "high", "low", "close", "volume",
     ]  # fmt: skip

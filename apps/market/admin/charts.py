@@ -36,6 +36,7 @@ class SeriesView:
     granularities: list[dict[str, Any]] = field(default_factory=list)
     earlier: str = ""
     later: str = ""
+    until: datetime | None = None
 
     @classmethod
     def chosen(
@@ -65,7 +66,7 @@ class SeriesView:
             end = until
         step = width(granularity)
         start = max(end - BARS * step, end - MOST_READ * width(base.granularity))
-        view = cls(source, granularity, base.granularity)
+        view = cls(source, granularity, base.granularity, until=base.known_until)
         view.bars = read(instrument.symbol, base, granularity, start, end)
         view.sources = [
             {"label": name, "active": name == source, "url": query(source=name)} for name in names
@@ -112,7 +113,11 @@ class SeriesView:
 
     @property
     def last_known(self) -> datetime | None:
-        return self.bars[-1].timestamp + width(self.granularity) if self.bars else None
+        if not self.bars:
+            return None
+        end: datetime = self.bars[-1].timestamp + width(self.granularity)
+        # A coarser candle may still be under way: it is known as far as the finer ones go.
+        return min(end, self.until) if self.until else end
 
 
 def query(**parameters: str) -> str:

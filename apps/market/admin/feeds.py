@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from apps.market.choices import COLORS
+from apps.market.choices import COLORS, FeedState
 from apps.market.models import Feed
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
@@ -12,8 +12,8 @@ from apps.shared.admin import EntityAdmin
 @admin.register(Feed)
 class FeedAdmin(EntityAdmin):
     list_display = [
-        "symbol", "source", "granularity", "provider", "state", "enabled", "last_success_at",
-        "last_candle_at", "next_fetch_at", "consecutive_failures", "last_error",
+        "symbol", "source", "granularity", "state", "last_success_at", "consecutive_failures",
+        "last_error", "provider", "enabled",
     ]  # fmt: skip
     list_filter = ["state", "enabled", "provider", "granularity"]
     search_fields = ["symbol", "source", "exchange"]
@@ -37,4 +37,4 @@ class FeedAdmin(EntityAdmin):
     empty_hint = "A feed fetches one series from an exchange or broker every minute."
 
     def page_badges(self, obj: Feed) -> list[SafeString]:
-        return [display.badge(obj.get_state_display(), COLORS[obj.state])]
+        return [display.badge(obj.get_state_display(), COLORS[FeedState(obj.state)])]

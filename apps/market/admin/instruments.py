@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.market.admin.charts import SeriesView, series_table
-from apps.market.choices import COLORS
+from apps.market.admin.imports import InstrumentImportMixin
+from apps.market.choices import COLORS, AssetClass
 from apps.market.models import Candle, Feed, Instrument
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
@@ -17,7 +18,7 @@ from apps.shared.admin.filters import parse_utc
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(EntityAdmin):
+class InstrumentAdmin(InstrumentImportMixin, EntityAdmin):
     list_display = [
         "symbol", "company_name", "asset_class", "exchange", "quote_currency", "primary_source",
         "active", "updated_at",
@@ -42,7 +43,7 @@ class InstrumentAdmin(EntityAdmin):
     ]  # fmt: skip
 
     def page_badges(self, obj: Instrument) -> list[SafeString]:
-        shown = display.badge(obj.get_asset_class_display(), COLORS[obj.asset_class])
+        shown = display.badge(obj.get_asset_class_display(), COLORS[AssetClass(obj.asset_class)])
         return [shown] if obj.active else [shown, display.badge("Inactive", "warning")]
 
     def page_context(self, request: HttpRequest, obj: Instrument) -> dict[str, Any]:

@@ -120,7 +120,7 @@ ALIGNED_START = Func(
 class CandleQuerySet(models.QuerySet["Candle"]):
     def series(self, symbol: str) -> list[Series]:
         """Every series of the symbol with its first and last start; finest first per source."""
-        found = [Series(*row) for row in self._rows(BOUNDS, symbol=symbol)]
+        found = [Series._make(row) for row in self._rows(BOUNDS, symbol=symbol)]
         return sorted(found, key=lambda one: (one.source, width(one.granularity)))
 
     def all_series(self, *, limit: int) -> list[tuple[str, Series]]:
@@ -129,7 +129,10 @@ class CandleQuerySet(models.QuerySet["Candle"]):
         One index probe per series: what a page that watches over everything can afford.
         """
         rows = self._rows(ALL_SERIES, limit=limit)
-        return [(symbol, Series(*series, last, last)) for symbol, *series, last in rows]
+        return [
+            (symbol, Series(source, granularity, last, last))
+            for symbol, source, granularity, last in rows
+        ]
 
     def heads(self, symbol: str, moment: datetime) -> list[PricePoint]:
         """The last candle of each series that was known at ``moment``, however old."""

@@ -1,13 +1,15 @@
 """Reading candle files: CSV, gzipped CSV and Parquet become columns of text, block by block."""
 
+from __future__ import annotations
+
 import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, count, islice
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -51,7 +53,7 @@ class Block:
     ``ragged`` are rows with another number of cells than the header: line and count.
     """
 
-    columns: dict[str, Sequence[str]]
+    columns: Mapping[str, Sequence[str]]
     lines: Sequence[int]
     ragged: Sequence[tuple[int, int]] = ()
 
@@ -83,9 +85,9 @@ def blocks_of(file: BinaryIO, magic: bytes) -> Iterator[Block]:
         yield from parquet_blocks(file)
     elif magic[:2] == GZIP_MAGIC:
         with gzip.GzipFile(fileobj=file) as unpacked:
-            yield from csv_blocks(io.BufferedReader(unpacked))  # type: ignore[type-var]
+            yield from csv_blocks(io.BufferedReader(unpacked))
     else:
-        buffered = io.BufferedReader(file)  # type: ignore[type-var]
+        buffered = io.BufferedReader(cast(io.RawIOBase, file))
         try:
             yield from csv_blocks(buffered)
         finally:
@@ -106,7 +108,7 @@ def reason(error: Exception) -> str:
 # --- CSV ----------------------------------------------------------------------------------
 
 
-def csv_blocks(file: io.BufferedReader) -> Iterator[Block]:
+def csv_blocks(file: io.BufferedReader[Any]) -> Iterator[Block]:
     line, header = csv_header(file)
     names = known_columns(header)
     if not file.peek(1):
@@ -145,16 +147,16 @@ def csv_blocks(file: io.BufferedReader) -> Iterator[Block]:
 
 def without_empty(
     columns: dict[str, list[str]], lines: list[int]
-) -> tuple[dict[str, Sequence[str]], Sequence[int]]:
+) -> tuple[dict[str, list[str]], list[int]]:
     """Leave out rows of which every cell is empty: blank lines at the end, mostly."""
     filled = [any(cells) for cells in zip(*columns.values(), strict=True)]
     if all(filled):
-        return dict(columns), lines
+        return columns, lines
     kept = {name: list(compress(column, filled)) for name, column in columns.items()}
-    return dict(kept), list(compress(lines, filled))
+    return kept, list(compress(lines, filled))
 
 
-def csv_header(file: io.BufferedReader) -> tuple[int, list[str]]:
+def csv_header(file: io.BufferedReader[Any]) -> tuple[int, list[str]]:
     """Read the first line that holds something; return its number and its cells."""
     for number in count(1):
         line = file.readline(HEADER_LIMIT)

@@ -76,6 +76,11 @@ class SeriesSpan:
     rows: int = 0
     gaps: list[Gap] = field(default_factory=list)
 
+    @property
+    def missing(self) -> int:
+        """How many candles are missing in all gaps together."""
+        return sum(gap.missing for gap in self.gaps)
+
 
 @dataclass(slots=True)
 class ImportReport:
@@ -101,7 +106,7 @@ class ImportReport:
     @property
     def missing(self) -> int:
         """How many candles are missing in all gaps together."""
-        return sum(gap.missing for span in self.series.values() for gap in span.gaps)
+        return sum(span.missing for span in self.series.values())
 
     def refuse(self, line: int, errors: list[FieldError]) -> None:
         """Count a refused line; its errors are kept as long as it may be among the first."""
@@ -132,18 +137,22 @@ def import_candles(
     now: datetime,
     all_or_nothing: bool = False,
     dry_run: bool = False,
+    most_rows: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> ImportReport:
     """Store the candles of a file and report what became of them.
 
     Lines that are wrong are refused one by one; with ``all_or_nothing`` a single one keeps
     the whole file out. ``dry_run`` does everything and takes it back. ``progress`` is called
-    after each block. Raises UnreadableFile, and then nothing is stored.
+    after each block. Raises UnreadableFile, also for more than ``most_rows``, and then nothing
+    is stored.
     """
     defaults = named_series(name, options)
     report = ImportReport()
     for rows, lines in batches(read_blocks(file), defaults, options, report, progress):
         store(rows, lines, now, report)
+        if most_rows is not None and report.rows > most_rows:
+            raise UnreadableFile(f"The file has more than {most_rows:,} rows.")
     for key, span in report.series.items():
         span.gaps = Candle.objects.gaps(*key, span.first, known_at(span.last, key.granularity))
     if dry_run or (all_or_nothing and report.refused):

@@ -9,8 +9,8 @@ returns the text of one CTE, named by its first argument, that reads the CTEs na
     claims AS (SELECT p.id, p.symbol, p.timestamp AS moment FROM …),
     {series_of("series", claims="claims")},
     {chosen_series("chosen", claims="claims", series="series")},
-    points AS (SELECT …, c.symbol, c.source, c.granularity, moment FROM … ),
-    {quotes("priced", points="points", series="series")}
+    points AS (SELECT …, s.*, … AS moment FROM … JOIN series s ON …),
+    {quotes("priced", points="points")}
     INSERT INTO … SELECT … FROM priced WHERE state <> 'waits'
 
 Every piece takes the parameter ``%(now)s``: candles not known by then do not exist. Names of CTEs
@@ -93,23 +93,30 @@ def newest_candle(series: str) -> str:
         ORDER BY c.timestamp DESC LIMIT 1"""
 
 
-def last_candle(point: str, moment: str) -> str:
-    """Return the query of the last candle that is known by a moment and young enough."""
+def last_candle(series: str, *, known_by: str) -> str:
+    """Return the query of the last candle with ``timestamp ≤ known_by``, unless it is too old.
+
+    The lower bound also keeps the index scan from reading a whole page for its one row.
+    """
     return f"""SELECT c.timestamp, c.close FROM candles c
-        WHERE c.symbol = {point}.symbol AND c.source = {point}.source
-          AND c.granularity = {point}.granularity AND c.timestamp <= {moment} - {point}.width
-          AND c.timestamp >= {moment} - {point}.width - {point}.tolerance
+        WHERE c.symbol = {series}.symbol AND c.source = {series}.source
+          AND c.granularity = {series}.granularity AND c.timestamp <= {known_by}
+          AND c.timestamp >= {known_by} - {series}.tolerance
         ORDER BY c.timestamp DESC LIMIT 1"""
 
 
-def quote_state(*, point: str, moment: str, candle: str) -> str:
-    """Return the expression of *known*, *missing* or *waits*: ``quant.outcomes.quote_at``."""
+def quote_state(point: str, *, candle: str) -> str:
+    """Return the expression of *known*, *missing* or *waits*: ``quant.outcomes.quote_at``.
+
+    ``point`` has the columns moment, known_by, width, tolerance, newest; ``candle`` is the start
+    of its last candle, null where that is none or too old.
+    """
     return f"""CASE
-        WHEN {moment} > %(now)s THEN 'waits'
-        WHEN {candle} IS NULL AND {point}.newest > {moment} THEN 'missing'
+        WHEN {point}.moment > %(now)s THEN 'waits'
+        WHEN {candle} IS NULL AND {point}.newest > {point}.moment THEN 'missing'
         WHEN {candle} IS NULL THEN 'waits'
-        WHEN {point}.newest > {moment} OR {candle} + {point}.width + {point}.width > {moment}
-          OR %(now)s >= {moment} + {point}.tolerance THEN 'known'
+        WHEN {point}.newest > {point}.moment OR {candle} + {point}.width > {point}.known_by
+          OR %(now)s >= {point}.moment + {point}.tolerance THEN 'known'
         ELSE 'waits' END"""
 
 
@@ -123,16 +130,17 @@ def chosen_series(name: str, *, claims: str, series: str) -> str:
     """
     return f"""{name} AS (
     SELECT DISTINCT ON (id) o.*,
-        {quote_state(point="o", moment="moment", candle="candle_timestamp")} AS state
+        {quote_state("o", candle="candle_timestamp")} AS state
     FROM (
         SELECT q.*, s.source, s.granularity, s.width, s.tolerance, s.newest,
+            q.moment - s.width AS known_by,
             fresh.timestamp AS candle_timestamp, fresh.close AS price,
             next.timestamp + s.width AS next_end,
             max(coalesce(fresh.timestamp, stale.timestamp) + s.width) OVER source AS source_last,
             min(next.timestamp + s.width) OVER source AS source_next
         FROM {claims} q
         JOIN {series} s ON s.symbol = q.symbol
-        LEFT JOIN LATERAL ({last_candle("s", "q.moment")}) fresh ON true
+        LEFT JOIN LATERAL ({last_candle("s", known_by="q.moment - s.width")}) fresh ON true
         LEFT JOIN LATERAL (
             SELECT c.timestamp FROM candles c
             WHERE fresh.timestamp IS NULL AND c.symbol = s.symbol AND c.source = s.source
@@ -153,42 +161,39 @@ def chosen_series(name: str, *, claims: str, series: str) -> str:
 )"""
 
 
-def quotes(name: str, *, points: str, series: str) -> str:
+def quotes(name: str, *, points: str) -> str:
     """Return a CTE with the price at each point: all columns of ``points`` and the answer.
 
-    ``points`` has the columns symbol, source, granularity, moment, and whatever the caller
-    carries along; ``series`` is a ``series_of`` or ``newest_of`` that covers them. The answer:
-    state (*known*, *missing*, *waits*), price, candle_timestamp.
+    ``points`` has the columns moment, and those of its series: symbol, source, granularity,
+    width, tolerance, newest (from a ``series_of`` or ``newest_of``); and whatever the caller
+    carries along. The answer: state (*known*, *missing*, *waits*), price, candle_timestamp.
     """
+    # OFFSET 0 keeps the planner from writing the moment's arithmetic out at every mention.
     return f"""{name} AS (
-    SELECT q.*, {quote_state(point="s", moment="q.moment", candle="last.timestamp")} AS state,
+    SELECT q.*, {quote_state("q", candle="last.timestamp")} AS state,
         last.close AS price, last.timestamp AS candle_timestamp
-    FROM {points} q
-    JOIN {series} s
-      ON s.symbol = q.symbol AND s.source = q.source AND s.granularity = q.granularity
-    LEFT JOIN LATERAL ({last_candle("s", "q.moment")}) last ON true
+    FROM (SELECT p.*, p.moment - p.width AS known_by FROM {points} p OFFSET 0) q
+    LEFT JOIN LATERAL ({last_candle("q", known_by="q.known_by")}) last ON true
 )"""
 
 
-def windows(name: str, *, claims: str, series: str) -> str:
+def windows(name: str, *, claims: str) -> str:
     """Return a CTE with what happened inside each claim's window.
 
-    ``claims`` has the columns symbol, source, granularity, sign (+1 long, −1 short), target,
-    stop (null: none), opens, closes, and whatever the caller carries along. The answer: all
-    columns of ``claims``, and highest, lowest (null without candles), target_at, stop_at (start
-    of the first candle that touched each, null: none did), newest (of the series). Claims of
-    series without a candle have no row.
+    ``claims`` has the columns symbol, source, granularity, width (of its series), sign (+1 long,
+    −1 short), target, stop (null: none), opens, closes, and whatever the caller carries along.
+    The answer: all columns of ``claims``, and highest, lowest (null without candles), target_at,
+    stop_at (start of the first candle that touched each, null: none did).
     """
-    inside = """c.symbol = s.symbol AND c.source = s.source AND c.granularity = s.granularity
-              AND c.timestamp >= q.opens AND c.timestamp <= least(q.closes, %(now)s) - s.width"""
+    inside = """c.symbol = q.symbol AND c.source = q.source AND c.granularity = q.granularity
+              AND c.timestamp >= q.opens AND c.timestamp <= q.last_start"""
     # First the extremes, which say whether there is a touch to look for at all. One chain of
     # LATERAL, no join of CTEs: the planner cannot know their sizes and would loop over them.
     return f"""{name} AS (
-    SELECT q.*, s.newest, extremes.highest, extremes.lowest,
+    SELECT q.*, extremes.highest, extremes.lowest,
         target_touch.timestamp AS target_at, stop_touch.timestamp AS stop_at
-    FROM {claims} q
-    JOIN {series} s
-      ON s.symbol = q.symbol AND s.source = q.source AND s.granularity = q.granularity
+    FROM (SELECT p.*, least(p.closes, %(now)s) - p.width AS last_start
+          FROM {claims} p OFFSET 0) q
     CROSS JOIN LATERAL (
         SELECT max(c.high) AS highest, min(c.low) AS lowest FROM candles c WHERE {inside}
     ) extremes

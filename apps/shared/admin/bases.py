@@ -56,6 +56,8 @@ class ThingAdmin(ModelAdmin):
     empty_hint: str = ""
     export_fields: Sequence[str] = ()
 
+    ordering: Any = None
+    search_help_text: str | None = None
     list_per_page = 50
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
@@ -172,7 +174,8 @@ class ThingAdmin(ModelAdmin):
         fields = super().get_search_fields(request)
         if fields and not self.search_help_text:
             titles = [str(self.field_at(name.lstrip("=^@")).verbose_name) for name in fields]
-            self.search_help_text = ("Exact " if self.large_table else "") + ", ".join(titles)
+            named = ", ".join(titles)
+            self.search_help_text = f"Exact {named}" if self.large_table else words(named)
         return fields
 
     def changelist_view(

@@ -70,7 +70,9 @@ def spec_path(spec: Any) -> str:
 
 
 class BoundedChangeList(ThingChangeList):
-    """A list over a table that may hold ten million rows: one page more is looked at, no count."""
+    """A list over a table that may hold ten million rows: one row more is looked at, no count."""
+
+    page_num: int
 
     def get_results(self, request: HttpRequest) -> None:
         per_page = self.list_per_page

@@ -26,7 +26,7 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
 )
 
-from apps.shared.admin.reads import leads_an_index, values_by_index
+from apps.shared.admin.reads import column_of, leads_an_index, values_by_index
 
 PERIODS = {
     "hour": ("Last hour", timedelta(hours=1)),
@@ -61,6 +61,11 @@ def parse_utc(text: str, *, end_of_day: bool = False) -> datetime | None:
     return aware if EARLIEST <= aware <= LATEST else None
 
 
+def last_of(values: Any) -> str:
+    """Return the last of the values of a parameter, as browsers and people take it."""
+    return str(values[-1]).strip() if values else ""
+
+
 class OwnFilter(admin.FieldListFilter):
     """Base: takes its parameters by name, keeps what is wrong to say it beside the field."""
 
@@ -79,13 +84,11 @@ class OwnFilter(admin.FieldListFilter):
         self.errors: dict[str, str] = {}
         super().__init__(field, request, params, model, model_admin, field_path)
         self.given = {
-            name: text
-            for name in self.names
-            if (text := str(self.used_parameters.get(name, [""])[-1]).strip())
+            name: text for name in self.names if (text := last_of(self.used_parameters.get(name)))
         }
 
-    def expected_parameters(self) -> list[str]:
-        return self.names
+    def expected_parameters(self) -> list[str | None]:
+        return list(self.names)
 
     def has_output(self) -> bool:
         return True
@@ -97,7 +100,7 @@ class OwnFilter(admin.FieldListFilter):
         """Return the input fields: name, label, value, kind, hint."""
         raise NotImplementedError
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         inputs = self.inputs()
         for item in inputs:
             item["error"] = self.errors.get(item["name"], "")
@@ -304,7 +307,7 @@ def filter_for(model: type[models.Model], path: str) -> type[admin.FieldListFilt
     owner = model
     for relation in relations:
         owner = get_model_from_relation(owner._meta.get_field(relation))
-    field = owner._meta.get_field(name)
+    field = column_of(owner, name)
     if field.choices:
         return ChoiceFilter
     if isinstance(field, models.BooleanField):

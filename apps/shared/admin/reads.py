@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models
 from django.db.models import Index, QuerySet, UniqueConstraint
 from django.utils.functional import Promise
@@ -34,10 +35,18 @@ def estimate(queryset: QuerySet) -> About:
     return About(max(int(plan[0]["Plan"]["Plan Rows"]), 0))
 
 
+def column_of(model: type[models.Model], name: str) -> models.Field:
+    """Return the column ``name``; raises ``FieldDoesNotExist`` for what is none."""
+    field = model._meta.get_field(name)
+    if not isinstance(field, models.Field):
+        raise FieldDoesNotExist(f"{name} is no column of {model._meta.label}.")
+    return field
+
+
 def leads_an_index(model: type[models.Model], column: str) -> bool:
     """Return whether some index of the whole table begins with ``column``."""
-    field = model._meta.get_field(column)
-    if field.unique or field.db_index:
+    field = column_of(model, column)
+    if field.unique or getattr(field, "db_index", False):
         return True
     whole = [
         item
@@ -56,7 +65,7 @@ def values_by_index(model: type[models.Model], column: str, *, limit: int) -> li
     quote = connection.ops.quote_name
     table, name = (
         quote(model._meta.db_table),
-        quote(model._meta.get_field(column).column),
+        quote(column_of(model, column).column or column),
     )
     sql = f"""
         WITH RECURSIVE walk(value) AS (

@@ -113,11 +113,10 @@ class Command(BaseCommand):
         if report.refused > len(report.errors):
             self.stderr.write(f"  … and {report.refused - len(report.errors)} more lines refused")
         for key, span in report.series.items():
-            missing = sum(gap.missing for gap in span.gaps)
             self.stdout.write(
                 f"  {key.symbol} {key.granularity} from {key.source}: "
                 f"{span.first:%Y-%m-%d %H:%M} to {span.last:%Y-%m-%d %H:%M}, "
-                f"{len(span.gaps)} gaps ({missing} candles missing)"
+                f"{len(span.gaps)} gaps ({span.missing} candles missing)"
             )
             for gap in sorted(span.gaps, key=lambda gap: -gap.missing)[:SHOWN_GAPS]:
                 self.stdout.write(
