@@ -55,9 +55,14 @@ class Stage:
         self.execute("VACUUM ANALYZE candles")
         services.raise_alerts(alerts(), now=NOW)
         # At one moment after the last alert all have their series, and nothing is due.
-        self.execute("UPDATE performance_summary SET source = 'venue', granularity = %(g)s,"
-            " next_checkpoint_at = next_checkpoint_at + interval '1 hour'", g=granularity)
-        self.execute("DROP TABLE IF EXISTS placed; CREATE TABLE placed AS TABLE performance_summary")
+        self.execute(
+            "UPDATE performance_summary SET source = 'venue', granularity = %(g)s,"
+            " next_checkpoint_at = next_checkpoint_at + interval '1 hour'",
+            g=granularity,
+        )
+        self.execute(
+            "DROP TABLE IF EXISTS placed; CREATE TABLE placed AS TABLE performance_summary"
+        )
         services.track_due_prices(now=NOW)
         self.written = self.copied_out(f"SELECT {COLUMNS} FROM price_tracking ORDER BY id")
         self.execute("DROP TABLE IF EXISTS priced; CREATE TABLE priced AS TABLE price_tracking")
@@ -108,8 +113,9 @@ def expect(found: int, wanted: int) -> None:
 
 def alerts() -> list[Any]:
     """Return alerts as a program would send them, all of them over by the end."""
-    from apps.alerts.api.views import AlertRow
     from decimal import Decimal
+
+    from apps.alerts.api.views import AlertRow
 
     chance = random.Random(5)
     rows = []

@@ -1,10 +1,11 @@
 """The desk: what needs somebody now. The only place that reads all apps.
 
 A panel is a function from ``Readings`` to what its template shows, entered in ``PANELS``;
-a figure or a need of a later app is a function entered in ``FIGURES`` or ``NEEDS``.
+a figure or a need of a later app is a function entered in ``config/figures.py`` or
+``config/needs.py``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,37 +23,15 @@ from apps.alerts.admin.outcomes import outcome
 from apps.alerts.choices import COLORS
 from apps.shared import display
 from apps.shared.admin.charts import bar_chart
+from config.figures import FIGURES, Figure
 from config.jobs import Job
+from config.needs import NEEDS, Need
 from config.readings import Readings
 
 REFRESH_SECONDS = 15
 # Many desks stay open: they share one reading for a few seconds.
 CACHE_SECONDS = 5
 MOST_NEEDS = 12
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number, and the address of the rows behind it."""
-
-    label: str
-    value: str
-    under: str
-    url: str
-    tone: str = ""
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Need:
-    """Something that waits for a person; the greater ``weight``, the worse."""
-
-    weight: int
-    what: str
-    why: str
-    action: str
-    url: str
-    tone: str = "warning"
 
 
 @dataclass(frozen=True)
@@ -64,180 +43,6 @@ class Panel:
     width: str
     permission: str
     read: Callable[[Readings], Any]
-
-
-def rows(name: str, **filters: str) -> str:
-    """Return the address of a list under its filters."""
-    query = "&".join(f"{key}={value}" for key, value in filters.items())
-    return reverse(f"admin:{name}_changelist") + (f"?{query}" if query else "")
-
-
-# --- Figures ------------------------------------------------------------------------------
-
-
-def tracked(now: Readings) -> Figure:
-    return Figure(
-        "Alerts tracked",
-        f"{now.alerts_open:,}",
-        "prices still to come",
-        rows("alerts_alert", performance__status__exact="open"),
-    )
-
-
-def hit_rate(now: Readings) -> Figure:
-    n, hits = now.decided
-    rate = f"{hits / n * 100:.1f} %" if n else display.EMPTY
-    under = f"of {n:,} decided" if n else "none decided yet"
-    title = "Successes among the settled and decided alerts of the last 30 days."
-    if now.hit_interval:
-        low, high = now.hit_interval
-        title += f" Wilson 95 % interval: {low * 100:.0f} to {high * 100:.0f} %."
-    few = "b-quiet" if n < now.FEW else ""
-    return Figure(
-        "Hit rate, 30 days",
-        rate,
-        under,
-        reverse("admin:alerts_scorecard") + "?span=month",
-        few,
-        title,
-    )
-
-
-def raised(now: Readings) -> Figure:
-    return Figure(
-        "Alerts, last 24 h",
-        f"{now.alerts_day:,}",
-        "raised",
-        rows("alerts_alert", timestamp_last="day"),
-    )
-
-
-def stale(now: Readings) -> Figure:
-    count, all_of_them = len(now.stale_symbols), len(now.symbols)
-    under = f"of {all_of_them:,} with candles" if all_of_them else "no candles yet"
-    tone = "b-loss" if count else ""
-    url = rows("market_instrument")
-    return Figure("Instruments stale", f"{count:,}", under, url, tone)
-
-
-def candles(now: Readings) -> Figure:
-    newest = now.newest_candle
-    under = f"newest began {display.span_words(now.at - newest)} ago" if newest else "none yet"
-    url = rows("market_candle", timestamp_last="all")
-    title = "An estimate of the database, which does not count them."
-    return Figure("Candles stored", str(now.candles), under, url, title=title)
-
-
-def jobs(now: Readings) -> Figure:
-    late, known = len(now.late_jobs), len(now.jobs)
-    under = f"of {known} on the schedule" if now.jobs_ran else "none has run yet"
-    tone = "b-loss" if late else "" if now.jobs_ran else "b-warn"
-    url = rows("django_celery_beat_periodictask")
-    return Figure("Own jobs late", f"{late:,}", under, url, tone)
-
-
-FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
-    ("alerts.view_alert", tracked),
-    ("alerts.view_alertperformance", hit_rate),
-    ("alerts.view_alert", raised),
-    ("market.view_instrument", stale),
-    ("market.view_candle", candles),
-    ("django_celery_beat.view_periodictask", jobs),
-]
-
-
-# --- What needs attention -----------------------------------------------------------------
-
-
-def late_jobs(now: Readings) -> Iterator[Need]:
-    if not now.jobs_ran:
-        yield Need(
-            90,
-            "Worker and beat have not been seen",
-            "No job of the schedule has succeeded yet, so nothing is fetched, tracked or judged.",
-            "Open the schedule",
-            rows("django_celery_beat_periodictask"),
-            "danger",
-        )
-    for job in now.late_jobs:
-        yield Need(
-            100,
-            f"{job.name.capitalize()}: late",
-            job_words(job, now.at),
-            "Open the schedule",
-            rows("django_celery_beat_periodictask", q=job.name.replace(" ", "+")),
-            "danger",
-        )
-
-
-def job_words(job: Job, at: datetime) -> str:
-    """Return when a job last succeeded, and what it said when it did not."""
-    if job.last_success:
-        words = f"It last succeeded {display.span_words(at - job.last_success)} ago"
-    else:
-        words = "It has not succeeded yet: do worker and beat run?"
-    words += f", due every {display.span_words(job.every)}." if job.last_success else ""
-    return f"{words} {job.error}" if job.error else words
-
-
-def unhealthy_feeds(now: Readings) -> Iterator[Need]:
-    for feed in now.unhealthy_feeds:
-        since = (
-            f"last success {display.span_words(now.at - feed.last_success_at)} ago"
-            if feed.last_success_at
-            else "it never succeeded"
-        )
-        yield Need(
-            80,
-            f"Feed of {feed} fails",
-            f"{feed.consecutive_failures} times in a row, {since}. {feed.last_error}",
-            "Open the feed",
-            reverse("admin:market_feed_change", args=[feed.pk]),
-            "danger",
-        )
-
-
-def stale_series(now: Readings) -> Iterator[Need]:
-    for symbol, series in now.stale_series:
-        yield Need(
-            60,
-            f"{symbol} {series.granularity} from {series.source} is stale",
-            f"Its last candle ended {display.span_words(now.at - series.known_until)} ago.",
-            "Open the instrument",
-            now.instrument_url(symbol),
-        )
-
-
-def waiting_checkpoints(now: Readings) -> Iterator[Need]:
-    if now.waiting:
-        yield Need(
-            50,
-            f"{now.waiting:,} alert{'s wait' if now.waiting > 1 else ' waits'} for candles",
-            "A checkpoint has passed, and no candle near it has come.",
-            "See the alerts",
-            rows("alerts_alert", performance__status__exact="open"),
-        )
-
-
-def missing_checkpoints(now: Readings) -> Iterator[Need]:
-    if now.missing:
-        yield Need(
-            30,
-            f"{now.missing:,} checkpoint price{'s are' if now.missing > 1 else ' is'} missing",
-            "In the last week the candles around them had gaps. Fill the gaps, then judge again.",
-            "See the checkpoints",
-            rows("alerts_trackedprice", status__exact="missing", timestamp_last="week"),
-            "info",
-        )
-
-
-NEEDS: list[tuple[str, Callable[[Readings], Iterator[Need]]]] = [
-    ("django_celery_beat.view_periodictask", late_jobs),
-    ("market.view_feed", unhealthy_feeds),
-    ("market.view_instrument", stale_series),
-    ("alerts.view_alert", waiting_checkpoints),
-    ("alerts.view_trackedprice", missing_checkpoints),
-]
 
 
 # --- Panels -------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The one way bulk facts reach a table: COPY, and one upsert where a key is already taken."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -167,17 +169,49 @@ def store_chunk(chunk: Indexed, target: Target, on_conflict: OnConflict, outcome
         outcome.count(RowStatus.CREATED, len(rows))
         return
     with staged(target, rows) as table:
-        if on_conflict == "replace":
-            replace(target, table, places, outcome)
-        else:
-            refuse(target, table, places, outcome)
+        written: Written = dict.fromkeys(range(len(rows)), UNCHANGED)
+        written |= (replaced if on_conflict == "replace" else inserted)(target, table)
+    for status, held in Counter(status for status, _ in written.values()).items():
+        outcome.count(status, held)
+    outcome.results += [
+        RowResult(places[ordinal], status, list(errors))
+        for ordinal, (status, errors) in written.items()
+        if status is not RowStatus.CREATED
+    ]
 
 
-# --- Where a key is taken ------------------------------------------------------------------
+# What became of staged rows, by their ordinal.
+Written = dict[int, tuple[RowStatus, list[FieldError]]]
+CREATED: tuple[RowStatus, list[FieldError]] = (RowStatus.CREATED, [])
+UNCHANGED: tuple[RowStatus, list[FieldError]] = (RowStatus.UNCHANGED, [])
+REPLACED: tuple[RowStatus, list[FieldError]] = (RowStatus.REPLACED, [])
 
 
-def replace(target: Target, table: str, places: Sequence[int], outcome: Ingested) -> None:
-    """Upsert; a row that changes nothing is not written."""
+# --- Where a key is taken -----------------------------------------------------------------
+
+
+def probed(target: Target, table: str) -> str:
+    """Return the staged rows (``sent``) beside what is stored under their key (``held``).
+
+    LATERAL with a limit is one index probe per row: no join that reads a whole table.
+    """
+    stored = f"SELECT * FROM {target.table} WHERE {matches(target, target.table, 'sent')} LIMIT 1"
+    return f"{table} AS sent CROSS JOIN LATERAL ({stored}) AS held"
+
+
+@contextmanager
+def probing(cursor: Any) -> Iterator[None]:
+    """Keep the planner from reading whole tables that it takes for nearly empty.
+
+    A table that has just been filled has no statistics yet.
+    """
+    cursor.execute("SET LOCAL enable_seqscan = off")
+    yield
+    cursor.execute("SET LOCAL enable_seqscan = on")
+
+
+def replaced(target: Target, table: str) -> Written:
+    """Upsert the staged rows; return what became of those that were written, by ordinal."""
     columns, key = ", ".join(target.columns), ", ".join(target.key)
     settings = [f"{column} = excluded.{column}" for column in target.others]
     settings += [f"{column} = statement_timestamp()" for column in target.touched]
@@ -188,53 +222,55 @@ def replace(target: Target, table: str, places: Sequence[int], outcome: Ingested
         if target.others
         else "DO NOTHING"
     )
+    returned = ", ".join(f"held.{column}" for column in target.key)
     with target.connection.cursor() as cursor:
         cursor.execute(
             f"WITH written AS (INSERT INTO {target.table} AS held ({columns}) "
             f"SELECT {columns} FROM {table} ORDER BY ingest_ordinal "
             # A row that was there before carries the lock this statement took on it.
-            f"ON CONFLICT ({key}) {change} RETURNING {returned(target)}, xmax = 0 AS created) "
+            f"ON CONFLICT ({key}) {change} RETURNING {returned}, xmax = 0 AS created) "
             "SELECT ingest_ordinal, created FROM written "
             f"JOIN {table} USING ({key})"
         )
-        written = dict(cursor.fetchall())
-    for ordinal, place in enumerate(places):
-        created = written.get(ordinal)
-        if created is None:
-            outcome.note(place, RowStatus.UNCHANGED)
-        else:
-            outcome.note(place, RowStatus.CREATED if created else RowStatus.REPLACED)
+        return {ordinal: CREATED if created else REPLACED for ordinal, created in cursor.fetchall()}
 
 
-def refuse(target: Target, table: str, places: Sequence[int], outcome: Ingested) -> None:
-    """Insert what is new; compare the rest with what is stored."""
+def inserted(target: Target, table: str) -> Written:
+    """Insert the staged rows that are new; return what became of each, by ordinal.
+
+    A row that differs from what is stored is refused.
+    """
     columns, key = ", ".join(target.columns), ", ".join(target.key)
-    same = " AND ".join(f"held.{column} = {table}.{column}" for column in target.key)
-    differs = ", ".join(
-        f"held.{column} IS DISTINCT FROM {table}.{column}" for column in target.others
-    )
+    returned = ", ".join(f"held.{column}" for column in target.key)
     with target.connection.cursor() as cursor:
         cursor.execute(
             f"WITH held AS (INSERT INTO {target.table} AS held ({columns}) "
             f"SELECT {columns} FROM {table} ORDER BY ingest_ordinal "
-            f"ON CONFLICT ({key}) DO NOTHING RETURNING {returned(target)}) "
-            f"DELETE FROM {table} USING held WHERE {same}"
+            f"ON CONFLICT ({key}) DO NOTHING RETURNING {returned}) "
+            f"DELETE FROM {table} USING held WHERE {matches(target, 'held', table)} "
+            f"RETURNING ingest_ordinal"
         )
-        outcome.count(RowStatus.CREATED, cursor.rowcount)
+        found: Written = {ordinal: CREATED for (ordinal,) in cursor.fetchall()}
         # A statement of its own: what another transaction stored meanwhile is visible now.
-        cursor.execute(
-            f"SELECT ingest_ordinal, ARRAY[{differs}]::boolean[] FROM {table} "
-            f"JOIN {target.table} AS held ON {same} ORDER BY ingest_ordinal"
+        differs = ", ".join(
+            f"held.{column} IS DISTINCT FROM sent.{column}" for column in target.others
         )
-        for ordinal, flags in cursor.fetchall():
-            differing = [name for name, flag in zip(target.other_names, flags, strict=True) if flag]
-            if differing:
-                message = "Differs from the stored value."
-                errors = [FieldError(f"/{name}", "differs", message) for name in differing]
-                outcome.fail(places[ordinal], errors)
-            else:
-                outcome.note(places[ordinal], RowStatus.UNCHANGED)
+        with probing(cursor):
+            cursor.execute(
+                f"SELECT ingest_ordinal, ARRAY[{differs}]::boolean[] FROM {probed(target, table)}"
+            )
+            compared = cursor.fetchall()
+        for ordinal, flags in compared:
+            message = "Differs from the stored value."
+            errors = [
+                FieldError(f"/{name}", "differs", message)
+                for name, flag in zip(target.other_names, flags, strict=True)
+                if flag
+            ]
+            found[ordinal] = (RowStatus.FAILED, errors) if errors else UNCHANGED
+    return found
 
 
-def returned(target: Target) -> str:
-    return ", ".join(f"held.{column}" for column in target.key)
+def matches(target: Target, one: str, other: str) -> str:
+    """Return the condition that two rows have the same key."""
+    return " AND ".join(f"{one}.{column} = {other}.{column}" for column in target.key)

@@ -12,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from apps.access.tasks import expire_idempotency_keys
 from apps.shared.correlation import correlation_id
 from config import jobs
 from config.beat import FROM_CODE, Scheduler
@@ -117,7 +118,7 @@ class TestJobs:
         sync()
         now = timezone.now()
 
-        app.tasks["apps.access.tasks.expire_idempotency_keys"].apply()
+        expire_idempotency_keys.apply()
 
         found = {job.name: job for job in jobs.jobs(now=now)}["forget idempotency keys"]
         assert found.last_success >= now
@@ -126,7 +127,7 @@ class TestJobs:
 
     def test_are_late_after_three_missed_beats(self, sync):
         sync()
-        app.tasks["apps.access.tasks.expire_idempotency_keys"].apply()
+        expire_idempotency_keys.apply()
 
         soon = timezone.now() + timedelta(hours=2)
         later = timezone.now() + timedelta(hours=4)

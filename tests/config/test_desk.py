@@ -14,7 +14,8 @@ from redis import RedisError
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
 from apps.market.choices import FeedState, Granularity
 from apps.market.domain.candles import aligned_start
-from config import desk
+from config import desk, figures
+from config import needs as attention
 from config.readings import Readings
 from tests.factories import (
     make_alert,
@@ -80,26 +81,26 @@ class TestFigures:
             performance.alert.timestamp = raised
             performance.alert.save()
 
-        shown = figure(desk.hit_rate)
+        shown = figure(figures.hit_rate)
 
         assert (shown.value, shown.under, shown.tone) == ("66.7 %", "of 3 decided", "b-quiet")
         assert "Wilson" in shown.title
 
     def test_leave_the_hit_rate_empty_while_nothing_is_decided(self):
-        assert figure(desk.hit_rate).value == "—"
+        assert figure(figures.hit_rate).value == "—"
 
     def test_say_that_candles_are_estimated(self):
-        assert figure(desk.candles).value.startswith("about")
+        assert figure(figures.candles).value.startswith("about")
 
     def test_count_instruments_once_however_many_of_their_series_are_stale(self):
         make_instrument(symbol="BTC/USD")
         recent_candle(timedelta(hours=9), source="one")
         recent_candle(timedelta(hours=9), source="two")
 
-        assert figure(desk.stale).value == "1"
+        assert figure(figures.stale).value == "1"
 
     def test_lead_to_the_rows_behind_them(self, admin_client):
-        for _, read in desk.FIGURES:
+        for _, read in figures.FIGURES:
             assert admin_client.get(figure(read).url).status_code == 200
 
 
@@ -135,7 +136,7 @@ class TestNeeds:
     def test_name_a_feed_that_fails_with_what_it_said(self):
         make_feed(symbol="ETH/BTC", source="x", state=FeedState.UNHEALTHY, last_error="<b>418</b>")
 
-        (need,) = desk.unhealthy_feeds(Readings(timezone.now()))
+        (need,) = attention.unhealthy_feeds(Readings(timezone.now()))
         assert need.what == "Feed of ETH/BTC 5m from x fails"
         assert "<b>418</b>" in need.why
 

@@ -15,11 +15,11 @@ METHODS = ("get", "post", "put", "patch", "delete")
 # Why a model has no endpoint. Everything else must have one.
 WITHOUT_ENDPOINT = {
     "access.ApiKey": "Keys are given out by staff; a program cannot make itself another.",
-    "access.IdempotencyRecord": "The memory of the API itself; its content is answers already given.",
+    "access.IdempotencyRecord": "The memory of the API itself: answers already given.",
 }
 # Why a model has no admin page. Everything else must have one.
 WITHOUT_ADMIN = {
-    "access.IdempotencyRecord": "Answers already given, kept for a day; staff would only read noise.",
+    "access.IdempotencyRecord": "Answers already given, kept for a day; noise to staff.",
 }
 
 

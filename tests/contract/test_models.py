@@ -20,9 +20,10 @@ def rank(app_label: str) -> int:
 class TestEveryModel:
     def test_says_what_a_row_is(self, model):
         written = model.__doc__ or ""
-        generated = f"{model.__name__}("
+        if written.startswith(f"{model.__name__}("):
+            written = ""  # Django's own
 
-        assert written and not written.startswith(generated), f"{model._meta.label}: no docstring"
+        assert written, f"{model._meta.label}: no docstring"
 
     def test_has_a_name_of_its_own_for_each_row(self, model, db):
         assert model.__str__ is not Model.__str__, f"{model._meta.label}: no __str__"

@@ -50,10 +50,9 @@ def place_alerts(series):
         moment = moment.replace(microsecond=0)
         sign = chance.choice([1, -1])
         # The sender's own price: near the market's, but its own.
-        near = chance.choice(candles[: sum(c[0] <= moment for c in candles) or 1])[5]
-        known = [c for c in candles if c[0] + width <= moment]
-        entry = (known[-1][5] if known else near) * Decimal(chance.choice(["1", "1.001", "0.998"]))
-        entry = entry.quantize(PLACES)
+        known = [candle for candle in candles if candle[0] + width <= moment]
+        market = (known or candles[:1])[-1][5]
+        entry = (market * Decimal(chance.choice(["1", "1.001", "0.998"]))).quantize(PLACES)
         far, near_stop = (Decimal(chance.choice(["0.3", "1", "2.5", "6", "15"])) for _ in range(2))
         alert = {
             "alert_id": f"trade_{name}_{number}",

@@ -8,6 +8,7 @@ import pytest
 from apps.alerts.models import Alert, TrackedPrice
 from apps.market.models import Candle, Instrument
 from apps.shared.admin import filters
+from apps.shared.admin.periods import parse_utc
 
 
 class TestParseUtc:
@@ -22,16 +23,16 @@ class TestParseUtc:
         ],
     )
     def test_takes_a_time_without_an_offset_for_utc(self, text, moment):
-        assert filters.parse_utc(text) == moment
+        assert parse_utc(text) == moment
 
     def test_means_the_whole_of_a_day_that_ends_a_span(self):
-        assert filters.parse_utc("2026-01-31", end_of_day=True) == datetime(2026, 2, 1, tzinfo=UTC)
+        assert parse_utc("2026-01-31", end_of_day=True) == datetime(2026, 2, 1, tzinfo=UTC)
 
     @pytest.mark.parametrize(
         "text", ["", "soon", "2026-02-31", "2026-01-31 25:00", "0001-01-01", "9999-12-31T23:59Z"]
     )
     def test_knows_what_is_no_time(self, text):
-        assert filters.parse_utc(text) is None
+        assert parse_utc(text) is None
 
 
 class TestNumber:

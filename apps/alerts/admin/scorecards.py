@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from apps.alerts import services
 from apps.alerts.domain.scorecard import FEW, Quantiles, ScorecardRow
 from apps.shared import display
-from apps.shared.admin.filters import PERIODS
+from apps.shared.admin.periods import PERIODS
 
 GROUPINGS = {
     "strategy": "Strategy",

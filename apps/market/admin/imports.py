@@ -148,7 +148,7 @@ class CandleImportMixin:
             f"{name}: {report.created} new, {report.unchanged} unchanged, "
             f"{report.replaced} replaced, {report.refused} refused.",
         )
-        return HttpResponseRedirect(reverse("admin:market_candle_changelist"))
+        return HttpResponseRedirect(after(report, request))
 
     def page(self, request: HttpRequest, **context: Any) -> HttpResponse:
         site = self.admin_site  # type: ignore[attr-defined]
@@ -159,6 +159,15 @@ class CandleImportMixin:
             "most_megabytes": MOST_BYTES // MEGABYTE,
         }
         return TemplateResponse(request, "admin/market/candle_import.html", context)
+
+
+def after(report: ImportReport, request: HttpRequest) -> str:
+    """Return where stored candles are seen best: the chart of their instrument."""
+    symbols = {key.symbol for key in report.series}
+    instrument = Instrument.objects.filter(symbol__in=symbols).order_by("symbol").first()
+    if instrument is None or not request.user.has_perm("market.view_instrument"):
+        return reverse("admin:market_candle_changelist")
+    return reverse("admin:market_instrument_change", args=[instrument.pk])
 
 
 def read(content: bytes, name: str, options: FileOptions, *, dry_run: bool) -> ImportReport:
@@ -172,7 +181,7 @@ def read(content: bytes, name: str, options: FileOptions, *, dry_run: bool) -> I
     )
 
 
-def keep(content: bytes, name: str, options: FileOptions, *, user: int) -> str:
+def keep(content: bytes, name: str, options: FileOptions, *, user: int | None) -> str:
     """Keep a file for a while and return the signed note that gives it back."""
     place = token_urlsafe()
     cache.set(f"candle-import:{place}", content, PREVIEW_SECONDS)
@@ -186,7 +195,7 @@ def keep(content: bytes, name: str, options: FileOptions, *, user: int) -> str:
     return signing.dumps(note, salt=SALT, compress=True)
 
 
-def kept(note: str, *, user: int) -> tuple[bytes, str, FileOptions]:
+def kept(note: str, *, user: int | None) -> tuple[bytes, str, FileOptions]:
     """Return a kept file, its name and options.
 
     Raises BadSignature for a note that is not ours or too old, LookupError when the file is

@@ -14,7 +14,7 @@ from apps.market.choices import COLORS, AssetClass
 from apps.market.models import Candle, Feed, Instrument
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
-from apps.shared.admin.filters import parse_utc
+from apps.shared.admin.periods import parse_utc
 
 
 @admin.register(Instrument)

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import PurePath
 from typing import BinaryIO, Literal, NamedTuple
@@ -13,6 +13,7 @@ from django.db import transaction
 
 from apps.market.choices import Granularity
 from apps.market.domain.candles import CandleRow, Gap, known_at
+from apps.market.domain.texts import decimals, shown, times
 from apps.market.models import Candle
 from apps.market.services.candle_files import Block, UnreadableFile, read_blocks
 from apps.market.services.candles import store_candles
@@ -23,13 +24,6 @@ PRICES = ("open", "high", "low", "close", "volume")
 SHOWN_ERRORS = 20
 SHOWN_ROWS = 10
 STORED_AT_ONCE = 50_000
-# Longer than any number that fits, with room for zeros at its end.
-NUMBER_LENGTH = 80
-# Neither "nan" nor "1_000" nor digits of other scripts, all of which Decimal() would take.
-PLAIN_NUMBERS = re.compile(r"[0-9.+-]*")
-NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 # ETH_BTC-5m.csv.gz, BTC-USD_1d.parquet, AAPL-1h.csv
 FILE_NAME = re.compile(
     r"(?P<symbol>[^-\s]+(?:-[^-\s]+)?)[-_](?P<granularity>\d+[a-zA-Z])\.(csv|csv\.gz|parquet)"
@@ -228,7 +222,12 @@ def parsed(
     moments = block.columns["timestamp"]
     numbers = [block.columns[name] for name in PRICES]
     try:
-        values = zip(*series, times(moments, options), *map(decimals, numbers), strict=True)
+        values = zip(
+            *series,
+            times(moments, options.epoch, naive_is_utc=options.naive_is_utc),
+            *map(decimals, numbers),
+            strict=True,
+        )
         return list(map(CandleRow._make, values)), block.lines
     except (ValueError, InvalidOperation, OverflowError):
         rows: list[CandleRow] = []
@@ -239,7 +238,7 @@ def parsed(
         errors: list[FieldError] = []
         found: list[datetime | Decimal] = []
         try:
-            found += times([moment], options)
+            found += times([moment], options.epoch, naive_is_utc=options.naive_is_utc)
         except (ValueError, OverflowError) as error:
             errors.append(FieldError("/timestamp", "invalid", f"{error}"))
         for name, cell in zip(PRICES, cells, strict=True):
@@ -253,50 +252,6 @@ def parsed(
             rows.append(CandleRow._make((*names, *found)))
             lines.append(line)
     return rows, lines
-
-
-def decimals(column: Sequence[str]) -> list[Decimal]:
-    """Read numbers exactly as they stand; ValueError when one is none."""
-    if max(map(len, column), default=0) > NUMBER_LENGTH:
-        raise ValueError("too long")
-    # One look at the whole column is enough for nearly every file.
-    if not (PLAIN_NUMBERS.fullmatch("".join(column)) or all(map(NUMBER.fullmatch, column))):
-        raise ValueError("not a number")
-    return list(map(Decimal, column))
-
-
-def times(column: Sequence[str], options: FileOptions) -> list[datetime]:
-    """Read times as the options say; ValueError says in a sentence what is wrong with one."""
-    if options.epoch:
-        unit = timedelta(seconds=1) if options.epoch == "s" else timedelta(milliseconds=1)
-        try:
-            return [EPOCH + int(text) * unit for text in column]
-        except (ValueError, OverflowError):
-            raise ValueError(
-                f"{shown(column[0])} is no time in {options.epoch} since 1970."
-            ) from None
-    try:
-        found = list(map(datetime.fromisoformat, column))
-    except ValueError:
-        raise ValueError(f"{shown(column[0])} is not a time.") from None
-    if any(map(has_no_offset, found)):
-        if not options.naive_is_utc:
-            raise ValueError(f"{shown(column[0])} has no offset from UTC (Z or +00:00).")
-        return list(map(in_utc, found))
-    return found
-
-
-def has_no_offset(moment: datetime) -> bool:
-    return moment.tzinfo is None
-
-
-def in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def shown(text: str) -> str:
-    """Quote a cell for a message, short and on one line."""
-    return repr(text if len(text) <= 40 else text[:40] + "…")
 
 
 def store(rows: list[CandleRow], lines: Sequence[int], now: datetime, report: ImportReport) -> None:

@@ -5,7 +5,7 @@ Nonsense in one of them is said beside its field and filters nothing out.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -18,7 +18,6 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from redis import RedisError
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -26,39 +25,11 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
 )
 
+from apps.shared.admin.periods import PERIODS, parse_utc
 from apps.shared.admin.reads import column_of, leads_an_index, values_by_index
 
-PERIODS = {
-    "hour": ("Last hour", timedelta(hours=1)),
-    "day": ("Last day", timedelta(days=1)),
-    "week": ("Last week", timedelta(days=7)),
-    "month": ("Last 30 days", timedelta(days=30)),
-    "all": ("All time", None),
-}
 MAX_LISTED_VALUES = 200
 VALUES_CACHE_SECONDS = 60
-EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-LATEST = datetime(9999, 12, 30, tzinfo=UTC)
-
-
-def parse_utc(text: str, *, end_of_day: bool = False) -> datetime | None:
-    """Return the moment a person wrote; without an offset it is UTC, without a time the whole day.
-
-    ``None`` when it is no time at all. ``end_of_day``: a bare date means its end.
-    """
-    words = text.strip().replace(" UTC", "Z").removesuffix(" ")
-    try:
-        day = parse_date(words)
-        if day is not None:
-            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            aware = start + timedelta(days=1) if end_of_day else start
-        elif (moment := parse_datetime(words)) is None:
-            return None
-        else:
-            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return aware if EARLIEST <= aware <= LATEST else None
 
 
 def last_of(values: Any) -> str:

@@ -1,0 +1,182 @@
+"""The list of every admin page: columns, filters, search and sorting follow from the fields."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import ShowFacets
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, Model, Q, QuerySet
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+)
+from unfold.admin import ModelAdmin
+
+from apps.shared import display
+from apps.shared.admin.changelist import BoundedChangeList, ThingChangeList
+from apps.shared.admin.filters import filter_for
+from apps.shared.admin.reads import leads_an_index, words
+
+SEARCH_LIMIT = 200  # characters
+
+
+class ListAdmin(ModelAdmin):
+    """What a model admin may declare, and the list that comes of it."""
+
+    #: Values with a color: the table that stands beside the choices.
+    colors: Mapping[Any, str] = {}
+    #: Percentages in which a sign means gain or loss.
+    signed: Sequence[str] = ()
+    #: Why a field is empty, where it may be: {"final_return_24h": "No candle at 24 h."}
+    empty_reasons: Mapping[str, str] = {}
+    #: The fields of the page: [("Prices", ["entry_price", …])]. Empty: all of them in one group.
+    groups: Sequence[tuple[str, Sequence[str]]] = ()
+    #: A template shown above the groups, with what ``page_context`` returns.
+    page_template: str = ""
+    #: The time column of the list, and the span shown when nobody asked for one (see ``PERIODS``).
+    time: str = ""
+    default_period: str = ""
+    #: Whether the table may grow without end: then nothing is counted, only indexes are sorted by.
+    large_table: bool = False
+    #: What to say when the table is empty: what would fill it, and how.
+    empty_hint: str = ""
+    export_fields: Sequence[str] = ()
+
+    ordering: Any = None
+    search_help_text: str | None = None
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_filter_submit = True
+    list_fullwidth = True
+    list_disable_select_all = True
+    list_before_template = "admin/shared/list_before.html"
+    actions: Any = None
+    empty_value_display = display.EMPTY
+    readonly_preprocess_fields: Mapping[str, Any] = {}
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.columns: dict[str, Callable[[Model], Any]] = {}
+        if self.large_table and not self.ordering and not model._meta.ordering and self.time:
+            self.ordering = [f"-{self.time}"]
+
+    # --- the list -------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ThingChangeList]:
+        return BoundedChangeList if self.large_table else ThingChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self.column(name) for name in super().get_list_display(request)]
+
+    def column(self, name: Any) -> Any:
+        """Return what shows ``name`` in a list: its field's display, or ``name`` itself."""
+        if not isinstance(name, str) or hasattr(self, name) or name == "__str__":
+            return name
+        if name not in self.columns:
+            self.columns[name] = self.build_column(name)
+        return self.columns[name]
+
+    def build_column(self, name: str) -> Any:
+        """Return a callable column for the field at ``name`` (``"performance__status"``)."""
+        try:
+            field = self.field_at(name)
+        except FieldDoesNotExist:
+            return name
+        show = self.shown_by(field, name, listed=True)
+        if show is None:
+            return name
+        steps, reason = name.split("__"), self.empty_reasons.get(name, "")
+
+        def column(thing: Any) -> Any:
+            for step in steps:
+                thing = getattr(thing, step, None)
+                if thing is None:
+                    break
+            return show(thing, reason)
+
+        column.__name__ = name
+        column.short_description = words(field.verbose_name)  # type: ignore[attr-defined]
+        column.admin_order_field = name  # type: ignore[attr-defined]
+        return column
+
+    def field_at(self, name: str) -> Field:
+        """Return the model field at a path; raises ``FieldDoesNotExist``."""
+        *relations, last = name.split("__")
+        model: Any = self.model
+        for relation in relations:
+            related = model._meta.get_field(relation).related_model
+            if related is None:
+                raise FieldDoesNotExist(name)
+            model = related
+        return model._meta.get_field(last)
+
+    def shown_by(self, field: Field, name: str, *, listed: bool) -> display.Show | None:
+        signed = name in self.signed or field.name in self.signed
+        return display.for_field(field, colors=self.colors, signed=signed, listed=listed)
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [
+            (name, filter_for(self.model, name)) if isinstance(name, str) else name
+            for name in super().get_list_filter(request)
+        ]
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        columns = self.get_list_display(request)
+        if not self.large_table:
+            return columns
+        return [
+            column
+            for column in columns
+            if (name := getattr(column, "admin_order_field", None) or column)
+            and isinstance(name, str)
+            and self.has_column(name)
+            and leads_an_index(self.model, name)
+        ]
+
+    def has_column(self, name: str) -> bool:
+        return any(field.name == name for field in self.model._meta.concrete_fields)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """As Django's, but ``=field`` compares as it stands, so that the plain index answers.
+
+        Django's own ``=`` compares upper-cased text, which reads the whole table. Symbols are
+        written in capitals, so the term is tried that way too.
+        """
+        fields = list(self.get_search_fields(request))
+        term = search_term.strip()[:SEARCH_LIMIT]
+        exact = [name.removeprefix("=") for name in fields if name.startswith("=")]
+        if not term or len(exact) < len(fields):
+            return super().get_search_results(request, queryset, term)
+        spellings = sorted({term, term.upper()})
+        wanted = Q()
+        for name in exact:
+            wanted |= Q(**{f"{name}__in": spellings})
+        return queryset.filter(wanted), False
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        fields = super().get_search_fields(request)
+        if fields and not self.search_help_text:
+            titles = [str(self.field_at(name.lstrip("=^@")).verbose_name) for name in fields]
+            named = ", ".join(titles)
+            self.search_help_text = f"Exact {named}" if self.large_table else words(named)
+        return fields
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if any("\0" in word for words_ in request.GET.lists() for word in words_[1]):
+            # No text column holds a NUL, and PostgreSQL refuses to be asked for one.
+            return HttpResponseRedirect(request.path)
+        extra = {
+            "export_formats": ["csv", "xlsx"] if self.has_export() else [],
+            "empty_hint": self.empty_hint,
+        }
+        return super().changelist_view(request, extra | (extra_context or {}))
+
+    def has_export(self) -> bool:
+        return False

@@ -1,0 +1,98 @@
+"""The figures of the desk, each with the address of the rows behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from apps.shared import display
+from config.readings import Readings
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number, and the address of the rows behind it."""
+
+    label: str
+    value: str
+    under: str
+    url: str
+    tone: str = ""
+    title: str = ""
+
+
+def rows(name: str, **filters: str) -> str:
+    """Return the address of a list under its filters."""
+    query = "&".join(f"{key}={value}" for key, value in filters.items())
+    return reverse(f"admin:{name}_changelist") + (f"?{query}" if query else "")
+
+
+def tracked(now: Readings) -> Figure:
+    return Figure(
+        "Alerts tracked",
+        f"{now.alerts_open:,}",
+        "prices still to come",
+        rows("alerts_alert", performance__status__exact="open"),
+    )
+
+
+def hit_rate(now: Readings) -> Figure:
+    n, hits = now.decided
+    rate = f"{hits / n * 100:.1f} %" if n else display.EMPTY
+    under = f"of {n:,} decided" if n else "none decided yet"
+    title = "Successes among the settled and decided alerts of the last 30 days."
+    if now.hit_interval:
+        low, high = now.hit_interval
+        title += f" Wilson 95 % interval: {low * 100:.0f} to {high * 100:.0f} %."
+    few = "b-quiet" if n < now.FEW else ""
+    return Figure(
+        "Hit rate, 30 days",
+        rate,
+        under,
+        reverse("admin:alerts_scorecard") + "?span=month",
+        few,
+        title,
+    )
+
+
+def raised(now: Readings) -> Figure:
+    return Figure(
+        "Alerts, last 24 h",
+        f"{now.alerts_day:,}",
+        "raised",
+        rows("alerts_alert", timestamp_last="day"),
+    )
+
+
+def stale(now: Readings) -> Figure:
+    count, all_of_them = len(now.stale_symbols), len(now.symbols)
+    under = f"of {all_of_them:,} with candles" if all_of_them else "no candles yet"
+    tone = "b-loss" if count else ""
+    url = rows("market_instrument")
+    return Figure("Instruments stale", f"{count:,}", under, url, tone)
+
+
+def candles(now: Readings) -> Figure:
+    newest = now.newest_candle
+    under = f"newest began {display.span_words(now.at - newest)} ago" if newest else "none yet"
+    url = rows("market_candle", timestamp_last="all")
+    title = "An estimate of the database, which does not count them."
+    return Figure("Candles stored", str(now.candles), under, url, title=title)
+
+
+def jobs(now: Readings) -> Figure:
+    late, known = len(now.late_jobs), len(now.jobs)
+    under = f"of {known} on the schedule" if now.jobs_ran else "none has run yet"
+    tone = "b-loss" if late else "" if now.jobs_ran else "b-warn"
+    url = rows("django_celery_beat_periodictask")
+    return Figure("Own jobs late", f"{late:,}", under, url, tone)
+
+
+FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
+    ("alerts.view_alert", tracked),
+    ("alerts.view_alertperformance", hit_rate),
+    ("alerts.view_alert", raised),
+    ("market.view_instrument", stale),
+    ("market.view_candle", candles),
+    ("django_celery_beat.view_periodictask", jobs),
+]
