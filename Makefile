@@ -8,11 +8,11 @@ UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint public-api bench clean
 
 help: ## List these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
-		| while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
+		| while IFS='|' read -r name text; do printf '%-17s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/runtime ## Run everything here until Ctrl-C (PORT=8000, DEMO=0 starts empty)
 	@exec $(BIN)/python -m config.run
@@ -25,6 +25,9 @@ lint: $(VENV)/development ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+public-api: $(VENV)/development ## Write down a change of the public API that is meant
+	@REWRITE_PUBLIC_API=1 $(BIN)/python -m pytest -q tests/contract/test_public_api.py
 
 bench: $(VENV)/development ## Measure what must be fast, each against its yardstick
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -119,10 +119,11 @@ def alerts() -> list[Any]:
 
     chance = random.Random(5)
     rows = []
-    for number in range(ALERTS):
+    # They come in the order of their time, as alerts do.
+    times = sorted(chance.randrange(3600, 86400 * (DAYS - 4)) for _ in range(ALERTS))
+    for number, seconds in enumerate(times):
         sign = chance.choice([1, -1])
         entry = Decimal(f"{chance.uniform(95, 105):.4f}")
-        seconds = chance.randrange(3600, 86400 * (DAYS - 4))
         rows.append(
             AlertRow(
                 alert_id=f"trade_COIN_momentum_1h_{number:06}",

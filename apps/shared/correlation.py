@@ -53,4 +53,4 @@ class CorrelationFilter(logging.Filter):
 class UtcFormatter(logging.Formatter):
     """Log lines in UTC, wherever the machine stands."""
 
-    converter = time.gmtime
+    converter = time.gmtime  # type: ignore[assignment]  # as the documentation has it

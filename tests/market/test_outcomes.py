@@ -31,9 +31,14 @@ def asked(sql, **parameters):
 
 class TestChange(TestCase):
     STATEMENT = f"""
-        SELECT sign, price, entry, {outcomes.change(sign="sign", price="price", entry="entry")}
-        FROM unnest(%(signs)s::int[], %(prices)s::numeric[], %(entries)s::numeric[])
-          AS given (sign, price, entry)
+        SELECT sign, price, entry,
+            {outcomes.change(sign="sign", moved="moved", price="price", entry="entry")}
+        FROM (
+            SELECT *, {outcomes.moved(price="price", entry="entry")} AS moved
+            FROM unnest(%(signs)s::int[], %(prices)s::numeric[], %(entries)s::numeric[])
+              AS given (sign, price, entry)
+            OFFSET 0
+        ) given
     """
 
     def check(self, cases):

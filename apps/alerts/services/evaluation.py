@@ -30,7 +30,13 @@ JUDGED = (
 
 
 def change(price: str) -> str:
-    return outcomes.change(sign="q.sign", price=price, entry="q.entry_price")
+    return outcomes.change(
+        sign="q.sign", moved=f"q.{price}_moved", price=f"q.{price}", entry="q.entry_price"
+    )
+
+
+def moved(price: str) -> str:
+    return outcomes.moved(price=f"w.{price}", entry="w.entry_price") + f" AS {price}_moved"
 
 
 def note(text: str, *, when: str) -> str:
@@ -60,9 +66,9 @@ asked AS MATERIALIZED (
 ),
 measured AS (
     SELECT q.*, t.*,
-        {change("CASE WHEN q.sign > 0 THEN q.highest ELSE q.lowest END")} AS gain,
-        {change("CASE WHEN q.sign > 0 THEN q.lowest ELSE q.highest END")} AS loss
-    FROM seen q
+        CASE WHEN q.sign > 0 THEN {change("highest")} ELSE {change("lowest")} END AS gain,
+        CASE WHEN q.sign > 0 THEN {change("lowest")} ELSE {change("highest")} END AS loss
+    FROM (SELECT w.*, {moved("highest")}, {moved("lowest")} FROM seen w OFFSET 0) q
     CROSS JOIN LATERAL (
         SELECT bool_and(t.id IS NOT NULL) AS settled,
             min(k.hours) FILTER (WHERE t.id IS NULL) AS next_hours,

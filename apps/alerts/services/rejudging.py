@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from apps.alerts.models import AlertPerformance
 from apps.alerts.services.evaluation import JUDGE, JUDGED, SET_JUDGED, rules
-from apps.alerts.services.tracking import prices_lock
+from apps.alerts.services.tracking import MOVED, PRICE_CHANGE, prices_lock
 from apps.market.services import outcomes
 
 BATCH = 2_000
@@ -59,9 +59,8 @@ points AS (
 {outcomes.quotes("priced", points="points")}
 INSERT INTO price_tracking AS t (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
     percentage_change, candle_timestamp, created_at)
-SELECT alert_id, symbol, moment, hours, state, price,
-    {outcomes.change(sign="sign", price="price", entry="entry_price")}, candle_timestamp, %(now)s
-FROM priced WHERE state <> 'waits'
+SELECT alert_id, symbol, moment, hours, state, price, {PRICE_CHANGE}, candle_timestamp, %(now)s
+FROM {MOVED}
 ON CONFLICT (alert_id, time_elapsed_hours) DO UPDATE
 SET status = excluded.status, price = excluded.price, created_at = excluded.created_at,
     percentage_change = excluded.percentage_change, candle_timestamp = excluded.candle_timestamp

@@ -78,6 +78,13 @@ SELECT max(id) FROM (
 ) due
 """
 
+# Of the CTE ``priced``, with the columns sign and entry_price carried along.
+MOVED = f"""(
+    SELECT p.*, {outcomes.moved(price="p.price", entry="p.entry_price")} AS moved
+    FROM priced p WHERE p.state <> 'waits' OFFSET 0
+) p"""
+PRICE_CHANGE = outcomes.change(sign="sign", moved="moved", price="price", entry="entry_price")
+
 # Plain INSERT: ON CONFLICT and RETURNING would cost as much again as finding the prices. One
 # worker at a time holds the lock, so what is taken already stands in the table for all to see.
 PRICE = f"""
@@ -105,10 +112,8 @@ points AS (
 {outcomes.quotes("priced", points="points")}
 INSERT INTO price_tracking (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
     percentage_change, candle_timestamp, created_at)
-SELECT alert_id, symbol, moment, hours, state, price,
-    {outcomes.change(sign="sign", price="price", entry="entry_price")},
-    candle_timestamp, %(now)s
-FROM priced WHERE state <> 'waits'
+SELECT alert_id, symbol, moment, hours, state, price, {PRICE_CHANGE}, candle_timestamp, %(now)s
+FROM {MOVED}
 """
 
 

@@ -214,17 +214,27 @@ def windows(name: str, *, claims: str) -> str:
 )"""
 
 
-def change(*, sign: str, price: str, entry: str) -> str:
-    """Return the exact expression of ``quant.outcomes.change_pct`` over three columns.
+def moved(*, price: str, entry: str) -> str:
+    """Return the expression of ``(price − entry) / entry``, to 18 digits or more."""
+    return f"({price} - {entry} + 0.000000000000000000) / {entry}"
 
-    PostgreSQL's round() goes half away from zero, and its division ends after some digits; so
-    this counts whole units of 10^-8 % by ``div`` and ``mod``, which are exact, and takes a tie
-    to the even one. Null where a part is null or the result cannot be stored.
+
+def change(*, sign: str, moved: str, price: str, entry: str) -> str:
+    """Return the exact expression of ``quant.outcomes.change_pct`` over columns.
+
+    ``moved`` is a column that holds ``moved(price, entry)``, computed once in a subquery that
+    ends in ``OFFSET 0``: this mentions it several times. Null where a part is null or the result
+    cannot be stored.
+
+    PostgreSQL's round() takes ties away from zero, and only ties need more than it: those, and
+    quotients so near to one that 18 digits do not tell them apart. They are counted in whole
+    units of 10^-10 by ``div`` and ``mod``, which lose nothing, and a tie goes to the even one.
     """
     # ⌊(2n + e) / 2e⌋ is n/e rounded half up; the remainder is zero exactly at a tie.
     doubled = f"(abs({price} - {entry}) * 20000000000 + {entry})"
     units = f"div({doubled}, 2 * {entry})"
-    size = f"""(CASE WHEN mod({doubled}, 2 * {entry}) = 0 THEN {units} - mod({units}, 2)
-        ELSE {units} END * 0.00000001)"""
-    return f"""CASE WHEN abs({price} - {entry}) < {entry} * {CHANGE_LIMIT // 100}
-        THEN {sign} * sign({price} - {entry}) * {size} END"""
+    near_tie = f"""sign({moved}) * 0.0000000001 * ({units}
+            - CASE WHEN mod({doubled}, 2 * {entry}) = 0 THEN mod({units}, 2) ELSE 0 END)"""
+    return f"""CASE WHEN abs({moved}) < {CHANGE_LIMIT // 100} THEN {sign} * 100 * CASE
+        WHEN abs(round({moved}, 10) - {moved}) = 0.00000000005 THEN {near_tie}
+        ELSE round({moved}, 10) END END"""

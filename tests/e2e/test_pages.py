@@ -1,0 +1,227 @@
+"""The pages as people see them: in a browser, on the running product with its demo."""
+
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.e2e.product import running, wait_for
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+THEMES, WIDTHS = ("light", "dark"), (1440, 390)
+# Page, and how many charts it draws.
+PAGES = {
+    "login": 0,
+    "desk": 2,
+    "instrument": 1,
+    "alert": 1,
+    "scorecard": 0,
+    "alerts": 0,
+    "candles": 0,
+    "docs": 0,
+}
+MARKUP = '<img src=x onerror="window.broken=1">'
+SCRIPT = "<script>window.broken=1</script>"
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.timeout(240),
+]
+
+# How many chart elements show something in color; text and grids are grey.
+COLORED_CHARTS = """() => [...document.querySelectorAll("candle-chart, line-chart, bar-chart")].filter(
+  (chart) => [...chart.querySelectorAll("canvas")].some((canvas) => {
+    if (!canvas.width || !canvas.height) return false;
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4) {
+      const rgb = [data[at], data[at + 1], data[at + 2]];
+      if (data[at + 3] > 60 && Math.max(...rgb) - Math.min(...rgb) > 60) return true;
+    }
+    return false;
+  })).length"""
+
+
+@pytest.fixture(scope="module")
+def product(passable_folder):
+    """Return a product whose demo is loaded and judged."""
+    with running(passable_folder, port=18330, DEMO="1") as product:
+        if "not installed" in product.said():
+            pytest.skip("the demo's data (requirements-demo.txt) is not installed")
+        printed = product.manage("create_key", "scanner", "--scopes", "alerts:read", "alerts:write")
+        product.key = next(word for word in printed.split() if word.startswith("blt_"))
+        for task in ("track_prices", "settle_alerts"):
+            product.wake(f"apps.alerts.tasks.{task}")
+        settled = "/api/v1/alerts/performance/?limit=1&status=settled"
+        wait_for(lambda: product.get(settled)[1]["results"], 60, product.said)
+        yield product
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to work for root.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def login(product, browser):
+    """Return the cookies of the administrator, who came in by the password that was printed."""
+    found = re.search(r"Log in as (\S+) with (\S+)", product.said())
+    assert found, product.said()
+    name, password = found.groups()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(urljoin(product.address, "/admin/"))
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture(scope="module")
+def addresses(product, browser, login):
+    """Return the address of each page."""
+    context = browser.new_context(storage_state=login)
+    page = context.new_page()
+
+    def first(path):
+        page.goto(urljoin(product.address, path))
+        link = page.locator("#result_list tbody a").first.get_attribute("href")
+        return urljoin(page.url, link)
+
+    found = {
+        "login": "/admin/login/",
+        "desk": "/admin/",
+        "instrument": first("/admin/market/instrument/?q=EUR"),
+        "alert": first("/admin/alerts/alert/?performance__status__exact=settled"),
+        "scorecard": "/admin/alerts/alert/scorecard/",
+        "alerts": "/admin/alerts/alert/",
+        "candles": "/admin/market/candle/?timestamp_last=all",
+        "docs": "/api/v1/docs/",
+    }
+    context.close()
+    return {name: urljoin(product.address, path) for name, path in found.items()}
+
+
+@pytest.fixture
+def opened(product, browser, login):
+    """Return a function that opens a page; whatever went wrong in it fails the test."""
+    contexts, wrong = [], []
+
+    def watched(page):
+        page.on(
+            "console",
+            lambda said: said.type in ("error", "warning") and wrong.append((said.type, said.text)),
+        )
+        page.on("pageerror", lambda error: wrong.append(("error", str(error))))
+        page.on(
+            "request",
+            lambda asked: (
+                asked.url.startswith((product.address, "data:", "blob:"))
+                or wrong.append(("another host", asked.url))
+            ),
+        )
+        page.on(
+            "response",
+            lambda given: given.status >= 400 and wrong.append((given.status, given.url)),
+        )
+        return page
+
+    def open_page(address, *, theme="light", width=1440, anonymous=False, before=""):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            timezone_id="Europe/Berlin",
+            storage_state=None if anonymous else login,
+        )
+        contexts.append(context)
+        page = watched(context.new_page())
+        if before:
+            page.add_init_script(before)
+        page.goto(urljoin(product.address, address), wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+class TestPages:
+    @pytest.mark.parametrize("width", WIDTHS)
+    @pytest.mark.parametrize("theme", THEMES)
+    @pytest.mark.parametrize("name", PAGES)
+    def test_a_page_is_whole_in_both_themes_and_widths(self, opened, addresses, name, theme, width):
+        page = opened(addresses[name], theme=theme, width=width, anonymous=name == "login")
+
+        if name == "docs":
+            page.wait_for_selector(".opblock")
+        if PAGES[name]:
+            page.wait_for_function(f"({COLORED_CHARTS})() === {PAGES[name]}", timeout=10_000)
+        else:
+            page.wait_for_function("document.fonts.status === 'loaded'")
+        if name != "docs":
+            assert page.evaluate("document.documentElement.classList.contains('dark')") == (
+                theme == "dark"
+            )
+        root = "document.documentElement"
+        assert page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") <= 0
+        assert page.locator("h1, h2").first.is_visible()
+
+
+class TestDesk:
+    def test_shows_what_happens_without_being_loaded_again(self, opened, product):
+        sooner = """document.addEventListener("DOMContentLoaded", () => {
+            document.querySelector("[data-desk]").dataset.every = "2"; });"""
+        page = opened("/admin/", before=sooner)
+        page.evaluate("window.loadedOnce = true")
+
+        raised(product, strategy="seen on the desk")
+
+        page.get_by_text("seen on the desk").wait_for(timeout=20_000)
+        assert page.evaluate("window.loadedOnce") is True
+        assert "Right as of" in page.locator("[data-desk-status]").inner_text()
+
+
+class TestTextFromOutside:
+    @pytest.mark.parametrize("text", [MARKUP, SCRIPT])
+    def test_is_shown_as_text_on_desk_list_and_page(self, opened, product, text):
+        named = f"{text} {datetime.now(UTC).timestamp()}"
+        raised(product, alert_id=named, strategy=text, extra_data={text: [text]})
+
+        page = opened("/admin/alerts/alert/")
+        assert page.locator("#result_list").get_by_text(text).first.is_visible()
+        assert page.evaluate("window.broken") is None
+        page.locator("#result_list tbody a").first.click()
+        page.get_by_role("heading", name="Sender").wait_for()
+        assert page.get_by_text(named, exact=True).first.is_visible()
+        assert text.replace('"', '\\"') in page.locator("pre.b-raw").inner_text()
+        assert page.evaluate("window.broken") is None
+        # The desk is read anew every few seconds.
+        page = opened("/admin/", before="")
+        wait_for(lambda: page.reload() and page.get_by_text(text).count(), 20)
+        assert page.evaluate("window.broken") is None
+
+
+def raised(product, **given):
+    """Raise an alert of this moment."""
+    now = datetime.now(UTC)
+    alert = {
+        "alert_id": f"page-{now.timestamp()}",
+        "symbol": "EUR/USD",
+        "direction": "long",
+        "timestamp": now.isoformat(),
+    }
+    status, body = product.post("/api/v1/alerts/alerts/", alert | given)
+    assert status == 201, body
