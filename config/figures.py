@@ -82,10 +82,12 @@ def candles(now: Readings) -> Figure:
 
 def jobs(now: Readings) -> Figure:
     late, known = len(now.late_jobs), len(now.jobs)
-    under = f"of {known} on the schedule" if now.jobs_ran else "none has run yet"
-    tone = "b-loss" if late else "" if now.jobs_ran else "b-warn"
     url = rows("django_celery_beat_periodictask")
-    return Figure("Own jobs late", f"{late:,}", under, url, tone)
+    if not late and not now.jobs_ran:
+        why = "Nothing is late yet, but no job is known to have succeeded: do worker and beat run?"
+        return Figure("Own jobs late", display.EMPTY, "none has run yet", url, "b-quiet", why)
+    under = f"of {known} on the schedule" if now.jobs_ran else "none has run yet"
+    return Figure("Own jobs late", f"{late:,}", under, url, "b-loss" if late else "")
 
 
 FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [

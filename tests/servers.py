@@ -6,7 +6,6 @@ settings. What DATABASE_URL and REDIS_URL give is used instead.
 
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ running = ExitStack()
 
 def leave(signum: int, frame: FrameType | None) -> None:
     """Turn SIGTERM into an ordinary end, so that the servers are stopped too."""
-    sys.exit(128 + signum)
+    pytest.exit("asked to end", returncode=128 + signum)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

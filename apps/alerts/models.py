@@ -117,6 +117,7 @@ class TrackedPrice(CreatedModel):
 
     class Meta:
         db_table = "price_tracking"
+        verbose_name = "checkpoint price"
         constraints = [
             models.UniqueConstraint(
                 fields=["alert", "time_elapsed_hours"], name="price_tracking_one_per_hours"
@@ -208,6 +209,7 @@ class AlertPerformance(TimestampedModel):
 
     class Meta:
         db_table = "performance_summary"
+        verbose_name = "outcome"
         constraints = [
             known_choices("status", PerformanceStatus, name="performance_status_known"),
             models.CheckConstraint(

@@ -50,7 +50,7 @@ class Target:
         self.others = [each for each in self.columns[: len(columns)] if each not in self.key]
         self.other_names = [name for name in self.names if name not in key]
         self.touched = [
-            quote(each.column)
+            quote(str(each.column))
             for each in model._meta.concrete_fields
             if getattr(each, "auto_now", False) and each.name not in columns
         ]

@@ -131,9 +131,18 @@ def signed_pct(value: Decimal | None, reason: str = "") -> SafeString:
     )
 
 
-def ratio(value: Decimal | None, reason: str = "") -> SafeString:
-    """Return a plain ratio: leverage, confidence."""
-    return price(value, reason)
+def share(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a probability or share, 0 to 1, as percent with all its digits."""
+    if value is None:
+        return empty(reason, figure=True)
+    return figure(f"{grouped(value * 100)} %")
+
+
+def times(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a multiple, such as leverage."""
+    if value is None:
+        return empty(reason, figure=True)
+    return figure(f"{grouped(value)}\u00d7")
 
 
 def figure(words: str, title: str = "") -> SafeString:

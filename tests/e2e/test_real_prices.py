@@ -73,12 +73,12 @@ def place_alerts(series):
     return alerts
 
 
-def test_every_checkpoint_and_outcome_equals_a_check_by_hand(tmp_path):
+def test_every_checkpoint_and_outcome_equals_a_check_by_hand(passable_folder):
     series = {name: read_candles(name) for name in FILES}
     alerts = place_alerts(series)
     expected = {alert["alert_id"]: judge(alert, series[name]) for name, alert in alerts}
 
-    with running(tmp_path, port=18310, DEMO="0") as product:
+    with running(passable_folder, port=18310, DEMO="0") as product:
         for name in FILES:
             product.manage("import_candles", str(DATA / "candles" / f"{name}.csv.gz"))
         scopes = ["alerts:read", "alerts:write", "market:read"]

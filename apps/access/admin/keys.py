@@ -235,16 +235,16 @@ class ApiKeyAdmin(EntityAdmin):
             messages.info(request, f"{key} was revoked before.")
         return redirect("admin:access_apikey_change", key.pk)
 
-    @admin.display(description="state")
+    @admin.display(description="State")
     def state(self, key: ApiKey) -> SafeString:
         state = key.state(timezone.now())
         return display.badge(str(state.label), COLORS[state])
 
-    @admin.display(description="opens", ordering="scopes")
+    @admin.display(description="Opens", ordering="scopes")
     def opens(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @admin.display(description="bound to")
+    @admin.display(description="Bound to")
     def bound_to(self, key: ApiKey) -> SafeString:
         words = ", ".join(f"{kind} {name}" for kind, name in key.bindings.items())
         return display.text(words or None, "Free: only its scopes hold it.")

@@ -36,6 +36,7 @@ class AlertAdmin(FactAdmin):
     time = "timestamp"
     colors = COLORS
     signed = RETURNS
+    shows = {"confidence": display.share, "leverage": display.times}
     export_fields = [
         "alert_id", "timestamp", "symbol", "direction", "priority", "alert_type", "strategy",
         "timeframe", "leverage", "confidence", "entry_price", "target_price", "stop_loss",
@@ -74,7 +75,7 @@ class AlertAdmin(FactAdmin):
     def scorecard_view(self, request: HttpRequest) -> HttpResponse:
         return scorecard_page(self, request)
 
-    @admin.display(description="outcome")
+    @admin.display(description="Outcome")
     def shown_outcome(self, obj: Alert) -> SafeString:
         return outcome(getattr(obj, "performance", None))
 

@@ -79,7 +79,7 @@ class AlertPerformanceAdmin(DerivedAdmin):
     ]  # fmt: skip
     empty_hint = "Each alert gets one of these the moment it is raised."
 
-    @admin.display(description="outcome")
+    @admin.display(description="Outcome")
     def shown_outcome(self, obj: AlertPerformance) -> SafeString:
         return outcome(obj)
 

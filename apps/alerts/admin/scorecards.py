@@ -131,12 +131,12 @@ def scorecard_line(row: ScorecardRow, *, by: str, span: str) -> dict[str, Any]:
     }
 
 
-def quantiles(values: Quantiles, reason: str) -> SafeString:
-    """Return the median excursion, its 10 % and 90 % quantiles on hover."""
+def quantiles(values: Quantiles, reason: str) -> dict[str, Any]:
+    """Return the median excursion, and its 10 % and 90 % quantiles in words."""
     if values.p50 is None or values.p10 is None or values.p90 is None:
-        return display.empty(reason)
-    words = [display.pct_words(value) for value in (values.p10, values.p50, values.p90)]
-    return display.figure(words[1], f"10 %: {words[0]}, median: {words[1]}, 90 %: {words[2]}")
+        return {"median": display.empty(reason)}
+    low, high = (display.pct_words(each, places=1)[:-2] for each in (values.p10, values.p90))
+    return {"median": display.signed_pct(values.p50), "spread": f"{low} … {high}"}
 
 
 def rows_url(key: str, *, by: str, span: str) -> str:

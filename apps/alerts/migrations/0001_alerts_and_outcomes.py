@@ -395,6 +395,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "outcome",
                 "db_table": "performance_summary",
                 "indexes": [
                     models.Index(
@@ -493,6 +494,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "checkpoint price",
                 "db_table": "price_tracking",
                 "indexes": [
                     models.Index(fields=["timestamp", "id"], name="price_tracking_timestamp_idx")

@@ -133,7 +133,7 @@ def track_due_prices(*, now: datetime) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             if not prices_lock(timeout=0).acquire():
                 return recorded  # Another worker is at it.
-            bounds = {"now": now, "after": after, "batch": BATCH}
+            bounds: dict[str, Any] = {"now": now, "after": after, "batch": BATCH}
             cursor.execute(NEXT_BATCH, bounds)
             (upto,) = cursor.fetchone()
             if upto is None:

@@ -29,6 +29,8 @@ class ListAdmin(ModelAdmin):
     colors: Mapping[Any, str] = {}
     #: Percentages in which a sign means gain or loss.
     signed: Sequence[str] = ()
+    #: Fields whose type alone does not say how they look: {"leverage": display.times}.
+    shows: Mapping[str, display.Show] = {}
     #: Why a field is empty, where it may be: {"final_return_24h": "No candle at 24 h."}
     empty_reasons: Mapping[str, str] = {}
     #: The fields of the page: [("Prices", ["entry_price", …])]. Empty: all of them in one group.
@@ -114,6 +116,8 @@ class ListAdmin(ModelAdmin):
         return model._meta.get_field(last)
 
     def shown_by(self, field: Field, name: str, *, listed: bool) -> display.Show | None:
+        if name in self.shows:
+            return self.shows[name]
         signed = name in self.signed or field.name in self.signed
         return display.for_field(field, colors=self.colors, signed=signed, listed=listed)
 

@@ -48,7 +48,7 @@ def batch_answer(outcome: Ingested, size: int, *, verbose: bool, atomic: bool) -
             if index not in listed
         ]
         results.sort(key=lambda one: one["index"] if isinstance(one, dict) else one.index)
-    document = {
+    document: dict[str, Any] = {
         "created": outcome.created,
         "unchanged": outcome.unchanged,
         "replaced": outcome.replaced,

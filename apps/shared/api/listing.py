@@ -78,7 +78,8 @@ def rows_as_json(
     queryset: QuerySet[Any, Any], fields: Sequence[str], ordering: str = "pk"
 ) -> list[tuple[str, str, str]]:
     """Return (row as JSON, ``ordering`` column as text, primary key as text) for each row."""
-    chosen = columns(queryset.model, tuple(fields))
+    model: Any = queryset.model
+    chosen: Mapping[str, Any] = columns(model, tuple(fields))
     keys = [Cast(F(name), TextField()) for name in (ordering, "pk")]
     selected = queryset.values_list(*chosen.values(), *keys)
     inner, parameters = selected.query.sql_with_params()

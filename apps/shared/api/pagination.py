@@ -85,7 +85,7 @@ class Beyond(Func):
         super().__init__(F(field), F("pk"), value, pk)
         self.sign = "<" if descending else ">"
 
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **extra: Any) -> Any:
         texts, parameters = [], []
         for expression in self.source_expressions:
             sql, given = compiler.compile(expression)
@@ -135,7 +135,7 @@ def page_as_json(
     # Whoever came from somewhere can go back there.
     behind = more if backwards else cursor is not None
     ahead = cursor is not None if backwards else more
-    links = []
+    links: list[str | None] = []
     for wanted, row, back in ((ahead, rows[-1:], False), (behind, rows[:1], True)):
         if wanted and row:
             links.append(_link(request, Cursor(row[0][1], row[0][2], back), ordering))

@@ -29,7 +29,7 @@ class Root(APIView):
 
     content_negotiation_class = OnlyJson
     metadata_class = None
-    permission_classes: ClassVar[Sequence[Any]] = [AnyCaller]
+    permission_classes: Sequence[Any] = [AnyCaller]
     schema: Any = None
     names: Sequence[str] = ()
 

@@ -41,7 +41,7 @@ class ReadOnlyViewSet(GenericViewSet[Any]):
 
     content_negotiation_class = OnlyJson
     metadata_class = None
-    parser_classes: ClassVar[Sequence[Any]] = []
+    parser_classes: Sequence[Any] = []
     fields: ClassVar[Sequence[str]] = []
     filterset_fields: ClassVar[filters.FilterFields] = {}
     ordering_fields: ClassVar[Sequence[str]] = []
