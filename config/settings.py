@@ -204,7 +204,11 @@ UNFOLD = {
     "SCRIPTS": [lambda _: static("js/blotter.js")],
     "DASHBOARD_CALLBACK": "config.desk.dashboard",
     "COMMAND": {"search_callback": "config.menu.search"},
-    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "config.menu.navigation"},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "navigation": "config.menu.navigation",
+    },
     "COLORS": {
         "primary": {
             "50": "#eff6ff",

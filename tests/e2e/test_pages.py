@@ -18,7 +18,7 @@ THEMES, WIDTHS = ("light", "dark"), (1440, 390)
 PAGES = {
     "login": ("Log in", 0),
     "desk": ("What needs me now?", 2),
-    "instrument": ("Outcomes are judged on", 1),
+    "instrument": ("Last candle ended", 1),
     "alert": ("Where this strategy stands", 1),
     "scorecard": ("Outcomes by strategy", 0),
     "alerts": ("breakout", 0),
@@ -157,6 +157,7 @@ def opened(product, context_of):
     def open_page(address, *, theme="light", width=1440, anonymous=False, before=""):
         page = context_of(theme, anonymous).new_page()
         pages.append(page)
+        page.set_default_timeout(10_000)
         page.on("console", console)
         page.on("pageerror", lambda error: wrong.append(("error", str(error))))
         page.on("request", request)
@@ -182,7 +183,7 @@ class TestPages:
         page = opened(addresses[name], theme=theme, width=width, anonymous=name == "login")
 
         page.get_by_text(words).filter(visible=True).first.wait_for()
-        page.wait_for_function(f"({COLORED_CHARTS})() === {charts}", timeout=10_000)
+        page.wait_for_function(f"({COLORED_CHARTS})() === {charts}")
         assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (
             theme == "dark"
         )

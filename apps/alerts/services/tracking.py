@@ -1,6 +1,6 @@
 """Prices at the checkpoints after each alert."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pglock
@@ -56,7 +56,7 @@ placed AS (
     UPDATE performance_summary p
     SET source = c.source, granularity = c.granularity,
         entry_price = coalesce(c.own_entry, c.price),
-        next_checkpoint_at = c.moment + %(first)s, updated_at = %(now)s
+        next_checkpoint_at = c.moment + %(first)s * interval '1 hour', updated_at = %(now)s
     FROM chosen c
     WHERE p.id = c.id AND c.state <> 'waits'
     RETURNING 1
@@ -81,8 +81,8 @@ SELECT max(id) FROM (
 # Of the CTE ``priced``, with the columns sign and entry_price carried along.
 MOVED = f"""(
     SELECT p.*, {outcomes.moved(price="p.price", entry="p.entry_price")} AS moved
-    FROM priced p WHERE p.state <> 'waits' OFFSET 0
-) p"""
+    FROM priced p OFFSET 0
+) p WHERE p.state <> 'waits'"""
 PRICE_CHANGE = outcomes.change(sign="sign", moved="moved", price="price", entry="entry_price")
 
 # Plain INSERT: ON CONFLICT and RETURNING would cost as much again as finding the prices. One
@@ -94,20 +94,21 @@ WITH RECURSIVE {outcomes.widths()},
 due AS MATERIALIZED (
     SELECT s.*, p.alert_id, p.entry_price, a.timestamp AS raised_at,
         CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign,
-        (SELECT coalesce(array_agg(t.time_elapsed_hours), '{{}}') FROM price_tracking t
-         WHERE t.alert_id = p.alert_id) AS taken
+        ARRAY(SELECT t.time_elapsed_hours FROM price_tracking t
+              WHERE t.alert_id = p.alert_id) AS taken
     {DUE}
     JOIN alerts a ON a.alert_id = p.alert_id
     WHERE p.id > %(after)s AND p.id <= %(upto)s
     ORDER BY p.id
 ),
 points AS (
-    SELECT d.*, h.hours, d.raised_at + h.after AS moment
+    SELECT d.*, h.hours, h.moment
     -- OFFSET 0: alert by alert, the order in which the rows go fastest into their index.
     FROM due d CROSS JOIN LATERAL (
-        SELECT * FROM unnest(%(hours)s::int[], %(spans)s::interval[]) AS h (hours, after)
-        WHERE h.hours <> ALL (d.taken) AND d.raised_at + h.after <= %(now)s OFFSET 0
+        SELECT hours, d.raised_at + hours * interval '1 hour' AS moment
+        FROM unnest(%(hours)s::int[]) AS h (hours) WHERE hours <> ALL (d.taken) OFFSET 0
     ) h
+    WHERE h.moment <= %(now)s
 ),
 {outcomes.quotes("priced", points="points")}
 INSERT INTO price_tracking (alert_id, symbol, timestamp, time_elapsed_hours, status, price,
@@ -126,8 +127,7 @@ def track_due_prices(*, now: datetime) -> int:
     entry price. Running twice, or in two workers at once, records nothing twice.
     """
     hours = checkpoint_hours(settings.ALERT_CHECKPOINT_HOURS)
-    spans = [timedelta(hours=each) for each in hours]
-    in_batches(PLACE, now=now, first=spans[0])
+    in_batches(PLACE, now=now, first=hours[0])
     recorded, after = 0, 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -138,7 +138,7 @@ def track_due_prices(*, now: datetime) -> int:
             (upto,) = cursor.fetchone()
             if upto is None:
                 return recorded
-            cursor.execute(PRICE, bounds | {"upto": upto, "hours": hours, "spans": spans})
+            cursor.execute(PRICE, bounds | {"upto": upto, "hours": hours})
             recorded += cursor.rowcount
         after = upto
 

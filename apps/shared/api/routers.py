@@ -1,7 +1,7 @@
 """Addresses of the API: ``/api/v1/<app>/<plural-kebab>/``, and lists of what is there."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, path
