@@ -129,7 +129,8 @@
       this.paint();
       // A little air at both ends, so that the words of the first and last marker fit in.
       const count = data.candles.length;
-      const air = Math.max(count * (data.markers.length ? 0.06 : 0.01), 1);
+      const share = data.markers.length ? Math.max(0.06, 45 / Math.max(this.box.clientWidth - 90, 150)) : 0.01;
+      const air = Math.max(count * share, 1);
       this.chart.timeScale().setVisibleLogicalRange({ from: -air, to: count - 1 + air });
     }
 

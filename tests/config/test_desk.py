@@ -99,6 +99,12 @@ class TestFigures:
 
         assert figure(figures.stale).value == "1"
 
+    def test_leave_late_jobs_empty_while_none_has_run(self):
+        shown = figure(figures.jobs)
+
+        assert (shown.value, shown.under) == ("—", "none has run yet")
+        assert "do worker and beat run?" in shown.title
+
     def test_lead_to_the_rows_behind_them(self, admin_client):
         for _, read in figures.FIGURES:
             assert admin_client.get(figure(read).url).status_code == 200
@@ -214,3 +220,29 @@ class TestPage:
 
     def test_is_for_staff_alone(self):
         assert Client().get(reverse("desk")).status_code == 302
+
+
+class TestSearch:
+    def test_finds_instruments_and_alerts_by_their_names(self, admin_client):
+        alert = make_performance().alert
+
+        found = admin_client.get(SEARCH, {"s": alert.alert_id, "extended": "1"})
+
+        assert alert.alert_id in found.content.decode()
+
+    def test_says_so_while_the_cache_is_away(self, admin_client, monkeypatch):
+        def away(*args, **kwargs):
+            raise RedisError("away")
+
+        monkeypatch.setattr(cache, "get", away)
+
+        answer = admin_client.get(SEARCH, {"s": "eth"})
+
+        assert answer.status_code == 200
+        assert "the cache is away" in answer.content.decode()
+
+    @pytest.mark.parametrize("page", ["x", "0", "99"])
+    def test_takes_a_page_that_is_none_for_what_it_is(self, admin_client, page):
+        answer = admin_client.get(SEARCH, {"s": "alert", "page": page})
+
+        assert "no such page" in answer.content.decode()

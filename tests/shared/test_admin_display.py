@@ -83,6 +83,19 @@ class TestSignedPct:
         assert display.pct_words(Decimal("0.125")) == "+0.12 %"
 
 
+class TestShareAndTimes:
+    def test_show_a_probability_as_percent_with_all_its_digits(self):
+        assert "74 %" in display.share(Decimal("0.74"))
+        assert "72.55 %" in display.share(Decimal("0.7255"))
+
+    def test_show_leverage_as_a_multiple(self):
+        assert "3.5×" in display.times(Decimal("3.5"))
+
+    def test_say_why_there_is_none(self):
+        for show in (display.share, display.times):
+            assert "None was named." in show(None, "None was named.")
+
+
 class TestForeignText:
     def test_is_never_markup(self):
         hostile = "<script>alert(1)</script>"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from axes.admin import AccessAttemptAdmin, AccessLogAdmin
+from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -11,6 +11,8 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from apps.shared.admin import FactAdmin
 
 for model in (User, Group, AccessAttempt, AccessLog, AccessFailureLog):
     if admin.site.is_registered(model):
@@ -53,5 +55,14 @@ class LoginAttemptAdmin(AccessAttemptAdmin, ModelAdmin):
 
 
 @admin.register(AccessLog)
-class LoginAdmin(AccessLogAdmin, ModelAdmin):
-    date_hierarchy = None
+class LoginAdmin(FactAdmin):
+    list_display = ["username", "ip_address", "attempt_time", "logout_time", "user_agent"]
+    list_filter = ["username", "ip_address"]
+    search_fields = ["=username"]
+    ordering = ["-id"]
+    empty_hint = "Each login to these pages is written down here."
+    empty_reasons = {"logout_time": "Not logged out, or the session ran out."}
+    groups = [
+        ("Login", ["username", "attempt_time", "logout_time"]),
+        ("Came from", ["ip_address", "user_agent", "path_info"]),
+    ]

@@ -11,7 +11,7 @@ from apps.alerts.domain.tracking import checkpoint_hours
 from apps.market.services import outcomes
 
 # Rows of one statement: enough to be fast, few enough to hold locks for seconds at most.
-BATCH = 50_000
+BATCH = 20_000
 
 # Steps from series to series on the partial index of open rows.
 OPEN_SERIES = """open_series AS (
