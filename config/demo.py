@@ -19,7 +19,7 @@ from typing import Any
 from django.utils import timezone
 
 from apps.alerts.choices import Direction, Priority
-from apps.alerts.services import raise_alerts
+from apps.alerts.services import raise_alerts, settle_alerts, track_due_prices
 from apps.market.choices import AssetClass, Granularity
 from apps.market.domain.candles import CandleRow, known_at
 from apps.market.models import Instrument
@@ -110,6 +110,9 @@ def load() -> str:
         since = instrument.created_at - tape.alerts_over
         found = [alert for alert in signals(tape, rows) if alert.timestamp >= since]
         alerts += raise_alerts(found, now=now).created
+    # At once, so that the first page has outcomes; from here on the worker does it.
+    track_due_prices(now=now)
+    settle_alerts(now=now)
     added = f"{instruments} instruments, {candles:,} candles, {alerts} alerts added"
     if absent:
         return f"{added}; not installed (requirements-demo.txt): {', '.join(sorted(absent))}"

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 
 # Readings of the desk itself, cold: see the properties of Readings.
 MOST_QUERIES = 14
+SEARCH = "/admin/search/"
 
 
 def recent_candle(age, **values):
