@@ -12,13 +12,14 @@ NAMES = [
 CANDLES = "/api/v1/market/candles/?limit=100"
 PEER = "/peer/candles/?limit=100"
 ROWS = 300_000
+FIRST = "2020-01-01T00:00Z"
 # The system counts CPU in hundredths of a second.
 REQUESTS = 200
 
 FILL = """
 INSERT INTO candles (symbol, source, granularity, timestamp, open, high, low, close, volume)
 SELECT 'SYM' || number %% 10, 'bench', '5m',
-       '2020-01-01T00:00Z'::timestamptz + (number / 10) * interval '5 minutes',
+       %(first)s::timestamptz + (number / 10) * interval '5 minutes',
        100.12, 110.5, 90.25, 105.01, 0.00006123
 FROM generate_series(0, %(rows)s - 1) AS number
 """
@@ -28,7 +29,7 @@ def fill(rows: int = ROWS) -> None:
     """Have candles of ten symbols stored, and the planner know of them."""
     with connect() as connection:
         connection.execute("TRUNCATE candles RESTART IDENTITY")
-        connection.execute(FILL, {"rows": rows})
+        connection.execute(FILL, {"rows": rows, "first": FIRST})
         connection.execute("VACUUM ANALYZE candles")
 
 

@@ -90,7 +90,12 @@ class TestFigures:
     def test_leave_the_hit_rate_empty_while_nothing_is_decided(self):
         assert figure(figures.hit_rate).value == "—"
 
+    def test_guess_no_candles_where_there_are_none(self):
+        assert figure(figures.candles).value == "0"
+
     def test_say_that_candles_are_estimated(self):
+        make_candle()
+
         assert figure(figures.candles).value.startswith("about")
 
     def test_count_instruments_once_however_many_of_their_series_are_stale(self):

@@ -54,6 +54,7 @@ def scorecard_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
         **model_admin.admin_site.each_context(request),
         "title": "Scorecard",
         "by": by,
+        "span": span,
         "by_links": [
             {"label": label, "active": key == by, "url": query(by=key, span=span)}
             for key, label in GROUPINGS.items()
