@@ -122,5 +122,5 @@ def cases() -> Iterator[list[Case]]:
                 lambda: pages(servers[SMALL], path),
             )
 
-        paths = [CANDLES, f"{CANDLES}?timestamp_period=all", f"{CANDLES}?q=SYM3"]
+        paths = [CANDLES, f"{CANDLES}?timestamp_last=all", f"{CANDLES}?q=SYM3"]
         yield [case(name, path) for name, path in zip(NAMES, paths, strict=True)]
