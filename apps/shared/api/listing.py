@@ -1,77 +1,76 @@
-"""Rows as JSON made by PostgreSQL: no object and no decimal is built on the way out."""
+"""Rows as JSON made by PostgreSQL: no object and no decimal is built on the way out.
+
+Django selects bare columns, which costs it little; what they look like in the answer is a
+text around that, written once per resource.
+"""
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.db import connections, models
-from django.db.models import Case, F, Func, QuerySet, TextField, Value, When
-from django.db.models.expressions import BaseExpression
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 
 from apps.shared.api.filters import field_at
 
 SEPARATOR = "."
 
 
-class PlainNumber(Func):
-    """A decimal as text, in plain notation and without padding zeros."""
+class Plan(NamedTuple):
+    """Which columns to select, and the statement around the selecting one (``{inner}``)."""
 
-    function = "trim_scale"
-    template = "%(function)s(%(expressions)s)::text"
-    output_field = TextField()
-
-
-class Moment(Func):
-    """A time as RFC 3339 in UTC; the connection's own zone is UTC."""
-
-    template = "replace(to_json(%(expressions)s) #>> '{}', '+00:00', 'Z')"
-    output_field = TextField()
+    paths: tuple[str, ...]
+    statement: str
 
 
-class Nested(Func):
-    """Columns of a related row as one JSON object."""
-
-    function = "json_build_object"
-    output_field = models.JSONField()
-
-
-def expression(model: type[models.Model], path: str) -> BaseExpression | F:
-    """Return what selects the column at ``path`` in the form it is answered in."""
-    field = field_at(model, path)
+def shown(field: "models.Field[Any, Any]", column: str) -> str:
+    """Return the SQL of a column in the form it is answered in."""
     if isinstance(field, models.DecimalField):
-        return PlainNumber(F(path))
+        # Plain notation without padding zeros; as text, so that no reader makes it a float.
+        return f"trim_scale({column})::text"
     if isinstance(field, models.DateTimeField):
-        return Moment(F(path))
-    return F(path)
+        # RFC 3339; the connection's own zone is UTC.
+        return f"replace(to_json({column}) #>> '{{}}', '+00:00', 'Z')"
+    return column
 
 
 @functools.cache
-def columns(model: type[models.Model], fields: tuple[str, ...]) -> Mapping[str, BaseExpression | F]:
-    """Return name → expression of the answer's columns, in the order of ``fields``.
+def plan(model: type[models.Model], fields: tuple[str, ...], ordering: str) -> Plan:
+    """Return how rows with these columns are read, in the order of ``fields``.
 
     ``performance.is_success`` becomes ``{"performance": {"is_success": …}}``; the object is
     null where there is no such row.
     """
-    found: dict[str, BaseExpression | F] = {}
-    nested: dict[str, list[tuple[str, BaseExpression | F]]] = {}
+    places: dict[str, str] = {}
+
+    def column(path: str) -> str:
+        return places.setdefault(path, f"page.c{len(places)}")
+
+    members: dict[str, str] = {}
+    nested: dict[str, list[str]] = {}
     for name in fields:
         relation, dot, inner = name.partition(SEPARATOR)
+        path = f"{relation}__{inner}" if dot else name
+        value = shown(field_at(model, path), column(path))
         if dot:
-            nested.setdefault(relation, []).append(
-                (inner, expression(model, f"{relation}__{inner}"))
-            )
-            found.setdefault(relation, F(relation))
+            nested.setdefault(relation, []).append(f"'{inner}', {value}")
+            members.setdefault(relation, "")
         else:
-            found[name] = expression(model, name)
-    for relation, members in nested.items():
-        pairs = [part for name, inner in members for part in (Value(name), inner)]
-        found[relation] = Case(
-            When(**{f"{relation}__isnull": True}, then=Value(None)),
-            default=Nested(*pairs),
-            output_field=models.JSONField(),
-        )
-    return found
+            members[name] = value
+    for relation, pairs in nested.items():
+        built = f"json_build_object({', '.join(pairs)})"
+        members[relation] = f"CASE WHEN {column(f'{relation}__pk')} IS NOT NULL THEN {built} END"
+    primary = model._meta.pk
+    assert primary is not None
+    key = column(primary.name)
+    place = key if ordering == "pk" else column(ordering)
+    selected = ", ".join(f'{value} AS "{name}"' for name, value in members.items())
+    aliases = ", ".join(name.removeprefix("page.") for name in places.values())
+    statement = (
+        f"SELECT row_to_json(shown)::text, {place}::text, {key}::text "
+        f"FROM ({{inner}}) AS page({aliases}), LATERAL (SELECT {selected}) AS shown"
+    )
+    return Plan(tuple(places), statement)
 
 
 def rows_as_json(
@@ -79,18 +78,9 @@ def rows_as_json(
 ) -> list[tuple[str, str, str]]:
     """Return (row as JSON, ``ordering`` column as text, primary key as text) for each row."""
     model: Any = queryset.model
-    chosen: Mapping[str, Any] = columns(model, tuple(fields))
-    keys = [Cast(F(name), TextField()) for name in (ordering, "pk")]
-    selected = queryset.values_list(*chosen.values(), *keys)
-    inner, parameters = selected.query.sql_with_params()
-    connection = connections[queryset.db]
-    quote = connection.ops.quote_name
-    aliases = ", ".join(f"c{place}" for place in range(len(chosen) + 2))
-    members = ", ".join(f"page.c{place} AS {quote(name)}" for place, name in enumerate(chosen))
-    sql = (
-        f"SELECT row_to_json(shown)::text, page.c{len(chosen)}, page.c{len(chosen) + 1} "
-        f"FROM ({inner}) AS page({aliases}), LATERAL (SELECT {members}) AS shown"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+    paths, statement = plan(model, tuple(fields), ordering)
+    inner, parameters = queryset.values_list(*paths).query.sql_with_params()
+    with connections[queryset.db].cursor() as cursor:
+        # Not str.format: the text around holds braces and per cent signs of its own.
+        cursor.execute(statement.replace("{inner}", inner), parameters)
         return cursor.fetchall()
