@@ -162,7 +162,7 @@ class TestAnswers:
     def test_crashes_show_nothing_from_inside(self, api, settings, monkeypatch, caplog, debug):
         settings.DEBUG = debug
         monkeypatch.setattr(
-            "apps.market.api.views.store_candles", lambda rows, now: 1 / (len(rows) - 1)
+            "apps.market.api.views.store_checked", lambda checked: 1 / (len(checked.kept) - 1)
         )
 
         found = assert_problem(api.post(CANDLES, sent()), 500)
@@ -171,11 +171,11 @@ class TestAnswers:
         assert "ZeroDivisionError" in caplog.text
 
     def test_a_database_that_is_away_is_said_so(self, api, monkeypatch):
-        def away(rows: Any, now: Any) -> None:
+        def away(checked: Any) -> None:
             raise OperationalError("connection refused")
 
         with monkeypatch.context() as patch:
-            patch.setattr("apps.market.api.views.store_candles", away)
+            patch.setattr("apps.market.api.views.store_checked", away)
             answer = api.post(CANDLES, sent())
 
         assert_problem(answer, 503)

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from apps.alerts.domain import evaluation
 from apps.alerts.domain.tracking import checkpoint_hours
-from apps.alerts.services.tracking import OPEN_SERIES, in_batches
+from apps.alerts.services.tracking import ALERT, OPEN_SERIES, in_batches
 from apps.market.services import outcomes
 
 # What a judgement decides; a row is written only when one of these, or how far it looked, moves.
@@ -85,8 +85,8 @@ measured AS (
         LEFT JOIN price_tracking t ON t.alert_id = q.alert_id AND t.time_elapsed_hours = k.hours
     ) t
 ),
-verdicts AS (
-    SELECT id AS claim_id, least(newest, closes) AS judged_through,
+verdicts AS MATERIALIZED (
+    SELECT place, least(newest, closes) AS judged_through,
         CASE WHEN settled THEN 'settled' ELSE 'open' END AS status,
         CASE WHEN hit THEN true
              WHEN deciding_open = 0 AND deciding_known > 0 THEN false END AS is_success,
@@ -131,10 +131,10 @@ moved AS (
       AND p.status = 'open' AND p.judged_through < s.newest
 ),
 claims AS MATERIALIZED (
-    SELECT p.id, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
+    SELECT p.id, p.ctid AS place, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
         a.timestamp AS raised_at, a.target_price AS target, a.stop_loss AS stop,
         CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign
-    FROM performance_summary p JOIN alerts a ON a.alert_id = p.alert_id
+    FROM performance_summary p {ALERT}
     WHERE p.id IN (SELECT id FROM moved) AND p.status = 'open' AND p.id > %(after)s
     ORDER BY p.id LIMIT %(batch)s
     FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -142,7 +142,7 @@ claims AS MATERIALIZED (
 {JUDGE},
 written AS (
     UPDATE performance_summary p {SET_JUDGED}
-    FROM verdicts v WHERE p.id = v.claim_id
+    FROM verdicts v WHERE p.ctid = v.place
     RETURNING p.status
 )
 SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims),

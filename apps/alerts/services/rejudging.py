@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from apps.alerts.models import AlertPerformance
 from apps.alerts.services.evaluation import JUDGE, JUDGED, SET_JUDGED, rules
-from apps.alerts.services.tracking import MOVED, PRICE_CHANGE, prices_lock
+from apps.alerts.services.tracking import ALERT, MOVED, PRICE_CHANGE, prices_lock
 from apps.market.services import outcomes
 
 BATCH = 2_000
@@ -21,12 +21,12 @@ asked_series AS (
 ),
 {outcomes.newest_of("series", series="asked_series")}"""
 
-CLAIMS = """claims AS MATERIALIZED (
-    SELECT p.id, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
+CLAIMS = f"""claims AS MATERIALIZED (
+    SELECT p.id, p.ctid AS place, p.alert_id, p.symbol, p.source, p.granularity, p.entry_price,
         a.timestamp AS raised_at, a.entry_price AS own_entry, a.target_price AS target,
         a.stop_loss AS stop,
         CASE a.direction WHEN 'long' THEN 1 ELSE -1 END AS sign
-    FROM performance_summary p JOIN alerts a ON a.alert_id = p.alert_id
+    FROM performance_summary p {ALERT}
     WHERE p.id = ANY(%(ids)s)
 )"""
 
@@ -74,7 +74,7 @@ WITH {SERIES},
 {CLAIMS},
 {JUDGE}
 UPDATE performance_summary p {SET_JUDGED}
-FROM verdicts v WHERE p.id = v.claim_id
+FROM verdicts v WHERE p.ctid = v.place
 """
 
 SHOWN = ["entry_price", *(name for name in JUDGED if name != "judged_through")]

@@ -25,6 +25,12 @@ OPEN_SERIES = """open_series AS (
         ORDER BY p.source, p.symbol, p.granularity LIMIT 1) step
 )"""
 
+# By its key, whatever the planner believes of the tables' sizes.
+ALERT = """CROSS JOIN LATERAL (
+        SELECT timestamp, direction, entry_price, target_price, stop_loss FROM alerts
+        WHERE alerts.alert_id = p.alert_id OFFSET 0
+    ) a"""
+
 # A row is locked by whoever works on it, and skipped by the others: two workers share the work
 # and never wait for each other.
 PLACE = f"""
@@ -42,11 +48,11 @@ symbols AS (
 -- Later than its symbol's newest candle and its tolerance, an alert can only wait.
 reach AS (SELECT symbol, max(newest + tolerance) AS until FROM series GROUP BY symbol),
 claims AS MATERIALIZED (
-    SELECT p.id, p.symbol, a.timestamp AS moment, a.entry_price AS own_entry
+    SELECT p.id, p.ctid AS place, p.symbol, a.timestamp AS moment, a.entry_price AS own_entry
     FROM reach r
     JOIN performance_summary p ON p.symbol = r.symbol AND p.source = '' AND p.status = 'open'
       AND p.next_checkpoint_at <= least(%(now)s, r.until)
-    JOIN alerts a ON a.alert_id = p.alert_id
+    {ALERT}
     WHERE p.id > %(after)s
     ORDER BY p.id LIMIT %(batch)s
     FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -58,7 +64,7 @@ placed AS (
         entry_price = coalesce(c.own_entry, c.price),
         next_checkpoint_at = c.moment + %(first)s * interval '1 hour', updated_at = %(now)s
     FROM chosen c
-    WHERE p.id = c.id AND c.state <> 'waits'
+    WHERE p.ctid = c.place AND c.state <> 'waits'
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims), (SELECT count(*) FROM placed)
@@ -97,7 +103,7 @@ due AS MATERIALIZED (
         ARRAY(SELECT t.time_elapsed_hours FROM price_tracking t
               WHERE t.alert_id = p.alert_id) AS taken
     {DUE}
-    JOIN alerts a ON a.alert_id = p.alert_id
+    {ALERT}
     WHERE p.id > %(after)s AND p.id <= %(upto)s
     ORDER BY p.id
 ),

@@ -19,7 +19,7 @@ from apps.market.api.rows import (
 )
 from apps.market.domain.candles import check_divides, width
 from apps.market.models import Candle, Feed, Instrument
-from apps.market.services.candles import store_candles
+from apps.market.services.candles import Checked, check_candles, store_checked
 from apps.shared.api.errors import ApiError
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE, invalid_parameter
 from apps.shared.api.openapi import describe
@@ -64,8 +64,11 @@ class CandleViewSet(FactViewSet):
     }
     ordering_fields = ["timestamp"]
 
-    def store(self, rows: Sequence[Any]) -> Ingested:
-        return store_candles(rows, now=timezone.now())
+    def prepare(self, rows: Sequence[Any]) -> Checked:
+        return check_candles(rows, now=timezone.now())
+
+    def store(self, rows: Checked) -> Ingested:
+        return store_checked(rows)
 
     @action(detail=False, url_path="close-at")
     @describe(query=CloseQuery)

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from itertools import repeat
 from operator import attrgetter, ge, le, mod, sub
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -34,13 +34,25 @@ exact = Context(prec=PRICE_DIGITS, traps=[Inexact, InvalidOperation])
 LAST_PLACE = Decimal(1).scaleb(-PLACES)
 
 
-@transaction.atomic
+class Checked(NamedTuple):
+    """Candles that the rules were asked about: the good ones, their places, and the failed."""
+
+    kept: list[Values]
+    places: list[int]
+    failed: Ingested
+
+
 def store_candles(rows: Sequence[CandleLike], *, now: datetime) -> Ingested:
     """Store good candles, replacing those of the same interval; say what became of each.
 
     A row that the rules refuse is *failed* with everything that speaks against it, and does
     not stop the others. Instruments that do not exist yet are made.
     """
+    return store_checked(check_candles(rows, now=now))
+
+
+def check_candles(rows: Sequence[CandleLike], *, now: datetime) -> Checked:
+    """Ask the rules about candles; needs no database, so others may be stored meanwhile."""
     outcome = Ingested()
     places: list[int] = []
     kept: list[Values] = []
@@ -57,6 +69,13 @@ def store_candles(rows: Sequence[CandleLike], *, now: datetime) -> Ingested:
             else:
                 places.append(place)
                 kept.append(value)
+    return Checked(kept, places, outcome)
+
+
+@transaction.atomic
+def store_checked(checked: Checked) -> Ingested:
+    """Store the good ones of checked candles; say what became of each row."""
+    kept, places, outcome = checked
     stored = ingest(Candle, kept, columns=CandleRow._fields, key=KEY, on_conflict="replace")
     outcome.merge(stored, places)
     outcome.sort()

@@ -16,6 +16,10 @@ returns the text of one CTE, named by its first argument, that reads the CTEs na
 Every piece takes the parameter ``%(now)s``: candles not known by then do not exist. Names of CTEs
 are written by us, never taken from outside.
 
+PostgreSQL cannot know how many rows such a CTE has, and tables that have just been filled have no
+statistics yet. What must not be looped over is therefore MATERIALIZED, and what must be looked up
+row by row is LATERAL; a judge that updates rows joins them by their ``ctid``, which it locked.
+
 A claim's series is chosen once, at its own time, and stored with it; ``quotes`` and ``windows``
 then take it from there. Which one: the instrument's ``primary_source`` if it names one, else the
 source whose last candle before the moment is the most recent (if none has any: whose first candle
@@ -128,7 +132,7 @@ def chosen_series(name: str, *, claims: str, series: str) -> str:
     granularity, state (*known*, *missing*, *waits*), price, candle_timestamp. While the state
     is *waits* the choice may still change: store nothing. A claim without a series has no row.
     """
-    return f"""{name} AS (
+    return f"""{name} AS MATERIALIZED (
     SELECT DISTINCT ON (id) o.*,
         {quote_state("o", candle="candle_timestamp")} AS state
     FROM (

@@ -31,13 +31,17 @@ UNDERSCORE_IN_NUMBER = re.compile(rb'_(?:[-+.0-9_"]|[eE][-+0-9])')
 
 @dataclass(slots=True)
 class Batch(Generic[R]):
-    """Rows of a body that can be read, where they stood in it, and what is wrong with the rest."""
+    """Rows of a body that can be read, where they stood in it, and what is wrong with the rest.
+
+    ``ready`` are the rows as they are stored: what the viewset's ``prepare`` made of them.
+    """
 
     many: bool
     size: int = 0
     rows: list[R] = field(default_factory=list)
     places: Sequence[int] = ()
     failures: dict[int, list[FieldError]] = field(default_factory=dict)
+    ready: Any = None
 
 
 Found = Sequence[R | list[FieldError]]

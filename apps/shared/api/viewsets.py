@@ -153,7 +153,14 @@ class FactViewSet(ReadOnlyViewSet):
     key: ClassVar[Sequence[str]] = ()
     bulk: ClassVar[bool] = False
 
-    def store(self, rows: Sequence[Any]) -> Ingested:
+    def prepare(self, rows: Sequence[Any]) -> Any:
+        """Do what needs no database, while the part before is stored; ``store`` gets the result.
+
+        Runs in a thread of its own. Most resources have nothing to do here.
+        """
+        return rows
+
+    def store(self, rows: Any) -> Ingested:
         """Store rows that were read without fault; a service that knows more goes here."""
         return self.ingested(rows, on_conflict="refuse")
 
@@ -221,7 +228,7 @@ class FactViewSet(ReadOnlyViewSet):
                 for place, errors in part.failures.items():
                     outcome.fail(place, errors)
                 if part.rows and not (atomic and outcome.failed):
-                    outcome.merge(self.store(part.rows), part.places)
+                    outcome.merge(self.store(part.ready), part.places)
             return outcome
 
         outcome = in_transaction(store, all_or_none=atomic)
@@ -236,7 +243,7 @@ class FactViewSet(ReadOnlyViewSet):
         if batch.failures:
             raise batches.invalid(batch.failures[0])
         row = batch.rows[0]
-        outcome = in_transaction(lambda: self.store([row]), all_or_none=True)
+        outcome = in_transaction(lambda: self.store(batch.ready), all_or_none=True)
         check_one(outcome)
         place = {name: getattr(row, name) for name in self.key_columns()}
         return self.stored(
@@ -253,7 +260,9 @@ class FactViewSet(ReadOnlyViewSet):
         kind = parsing.content_type(request._request, accepted)
         body = parsing.read_body(request._request, BULK_BODY_BYTES if self.bulk else BODY_BYTES)
         limit = BULK_ROWS_AT_ONCE if self.bulk else ROWS_AT_ONCE
-        return batches.read_parts(self.row, body, kind, limit=limit)
+        for part in batches.read_parts(self.row, body, kind, limit=limit):
+            part.ready = self.prepare(part.rows)
+            yield part
 
     def read_one(self, request: Request, row: type[structs.R]) -> structs.R:
         """Return a body that holds one row: for verbs of their own."""
