@@ -57,7 +57,6 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "rest_framework",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
