@@ -30,11 +30,15 @@ KEPT_FOR = timedelta(days=40)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One entry of the schedule and how it fares. Times are None when not known."""
+    """One entry of the schedule and how it fares. Times are None when not known.
+
+    ``scheduled`` is false until a beat has seen the entry.
+    """
 
     name: str
     task: str
     every: timedelta
+    scheduled: bool
     paused: bool
     last_success: datetime | None
     last_failure: datetime | None
@@ -64,6 +68,7 @@ def jobs(*, now: datetime) -> list[Job]:
                 name=name,
                 task=task,
                 every=beat,
+                scheduled=row is not None,
                 paused=paused,
                 last_success=done.get("at"),
                 last_failure=failed.get("at"),

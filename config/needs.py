@@ -25,7 +25,7 @@ class Need:
 
 
 def late_jobs(now: Readings) -> Iterator[Need]:
-    if not now.jobs_ran:
+    if not now.jobs_ran and not now.just_started:
         yield Need(
             90,
             "Worker and beat have not been seen",

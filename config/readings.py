@@ -177,5 +177,10 @@ class Readings:
         return any(job.last_success for job in self.jobs)
 
     @property
+    def just_started(self) -> bool:
+        """Whether a beat is there whose first ticks are still to come."""
+        return all(job.scheduled and not job.late for job in self.jobs)
+
+    @property
     def late_jobs(self) -> list[Job]:
         return [job for job in self.jobs if job.late]

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from redis import RedisError
 
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
@@ -16,6 +17,7 @@ from apps.market.choices import FeedState, Granularity
 from apps.market.domain.candles import aligned_start
 from config import desk, figures
 from config import needs as attention
+from config.celery import SCHEDULE
 from config.readings import Readings
 from tests.factories import (
     make_alert,
@@ -168,6 +170,13 @@ class TestNeeds:
 
     def test_say_that_nobody_works(self):
         assert needs()[0] == "Worker and beat have not been seen"
+
+    def test_give_the_first_ticks_their_time(self):
+        every = IntervalSchedule.objects.create(every=60, period="seconds")
+        for name, entry in SCHEDULE.items():
+            PeriodicTask.objects.create(name=name, task=entry["task"], interval=every)
+
+        assert "Worker and beat have not been seen" not in needs()
 
     def test_come_worst_first_and_only_so_many(self):
         for number in range(desk.MOST_NEEDS + 3):
