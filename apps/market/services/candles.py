@@ -8,7 +8,7 @@ from operator import attrgetter, ge, le, mod, sub
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.market.choices import WIDTHS
 from apps.market.domain.candles import (
@@ -120,6 +120,12 @@ def exhaust(results: Iterable[object]) -> None:
     """Run a lazy chain to its end for what it raises."""
     for _ in results:
         pass
+
+
+def refresh_statistics() -> None:
+    """Tell the planner what the table holds now; after many rows it must not guess."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE candles")
 
 
 def make_instruments(symbols: set[str]) -> None:

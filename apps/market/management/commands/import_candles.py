@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from apps.market.choices import Granularity
 from apps.market.services.candle_files import UnreadableFile
+from apps.market.services.candles import refresh_statistics
 from apps.market.services.importing import FileOptions, ImportReport, import_candles
 
 DEFAULT_SOURCE = "import"
@@ -76,6 +77,8 @@ class Command(BaseCommand):
             self.show(path, report)
             wrong += report.refused
         gc.enable()
+        if not options["dry_run"]:
+            refresh_statistics()
         if wrong:
             raise CommandError("Not everything could be imported.", returncode=1)
 
