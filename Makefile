@@ -59,7 +59,7 @@ endif
 $(VENV)/runtime: requirements.txt requirements-demo.txt | $(VENV)/bin/python
 	@echo "Installing what Blotter runs on ..."
 	@$(install) -r requirements.txt
-	@$(install) --no-deps -r requirements-demo.txt \
+	@$(install) --no-deps --upgrade --target $(VENV)/demo -r requirements-demo.txt \
 		|| echo "The demo's data could not be installed; Blotter works without it."
 	@touch $@
 

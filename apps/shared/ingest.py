@@ -33,7 +33,7 @@ class RowResult:
 
     index: int
     status: RowStatus
-    errors: list[FieldError] = field(default_factory=list)
+    errors: Sequence[FieldError] = ()
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Ingested:
         """Count one row, and list it unless it was plainly created."""
         self.count(status, 1)
         if status is not RowStatus.CREATED:
-            self.results.append(RowResult(index, status, list(errors)))
+            self.results.append(RowResult(index, status, errors))
 
     def fail(self, index: int, errors: Sequence[FieldError]) -> None:
         """Count and list one row that is refused."""
@@ -61,16 +61,17 @@ class Ingested:
         setattr(self, status.value, getattr(self, status.value) + rows)
 
     def merge(self, other: "Ingested", places: Sequence[int] | None = None) -> None:
-        """Add the outcome of a part of this batch.
+        """Add the outcome of a part of this batch, and take its results over.
 
         ``places[i]`` is where row ``i`` of the part stands in this batch; without it the
         part's indexes hold as they are.
         """
         for status in RowStatus:
             self.count(status, getattr(other, status.value))
-        for result in other.results:
-            index = result.index if places is None else places[result.index]
-            self.results.append(RowResult(index, result.status, result.errors))
+        if places is not None:
+            for result in other.results:
+                result.index = places[result.index]
+        self.results += other.results
 
     def sort(self) -> None:
         """Bring the listed rows into the order of the batch."""
@@ -174,17 +175,18 @@ def store_chunk(chunk: Indexed, target: Target, on_conflict: OnConflict, outcome
     for status, held in Counter(status for status, _ in written.values()).items():
         outcome.count(status, held)
     outcome.results += [
-        RowResult(places[ordinal], status, list(errors))
+        RowResult(places[ordinal], status, errors)
         for ordinal, (status, errors) in written.items()
         if status is not RowStatus.CREATED
     ]
 
 
 # What became of staged rows, by their ordinal.
-Written = dict[int, tuple[RowStatus, list[FieldError]]]
-CREATED: tuple[RowStatus, list[FieldError]] = (RowStatus.CREATED, [])
-UNCHANGED: tuple[RowStatus, list[FieldError]] = (RowStatus.UNCHANGED, [])
-REPLACED: tuple[RowStatus, list[FieldError]] = (RowStatus.REPLACED, [])
+Outcome = tuple[RowStatus, Sequence[FieldError]]
+Written = dict[int, Outcome]
+CREATED: Outcome = (RowStatus.CREATED, ())
+UNCHANGED: Outcome = (RowStatus.UNCHANGED, ())
+REPLACED: Outcome = (RowStatus.REPLACED, ())
 
 
 # --- Where a key is taken -----------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from importlib import metadata
 
 import pytest
 import time_machine
@@ -100,7 +99,7 @@ class TestLoad:
 
     def test_goes_on_without_the_data(self, monkeypatch):
         def absent(tape):
-            raise metadata.PackageNotFoundError(tape.package)
+            raise FileNotFoundError(tape.path)
 
         monkeypatch.setattr(demo, "read", absent)
 

@@ -204,7 +204,10 @@ class TestFastWay:
 
     @pytest.mark.parametrize("raw", ["1", '"2.5"', "0.000000000000000001", '"0.5"'])
     def test_is_taken_for_plain_rows(self, raw):
-        assert batches.read_at_once(Tick, b"[%b]" % with_field("price", raw)) is not None
+        decoded = batches.read_at_once(Tick, b"[%b]" % with_field("price", raw))
+
+        assert decoded is not None
+        assert not decoded.suspects
 
     def test_finds_a_name_that_stands_twice(self):
         row = with_field("", "")

@@ -171,14 +171,23 @@ def _refused(text: str) -> Refused:
 # --- Many rows at once --------------------------------------------------------------------
 
 
-def admits(row: type[R], rows: Sequence[R], *, short: bool) -> bool:
-    """Tell whether all checks of a columnar row type hold for all rows."""
+def suspects(row: type[R], rows: Sequence[R], *, short: bool) -> set[int]:
+    """Return the places of rows of a columnar type that must be looked at one by one.
+
+    ``short``: no number was written with more places than its column has.
+    """
+    found: set[int] = set()
     for field in plan_of(row).fields:
-        if field.check is not None:
-            column = list(map(attrgetter(field.name), rows))
-            if not field.check.admits(column, short=short):
-                return False
-    return True
+        if field.check is None:
+            continue
+        column = list(map(attrgetter(field.name), rows))
+        if not field.check.admits(column, short=short):
+            found.update(
+                place
+                for place, value in enumerate(column)
+                if not field.check.admits([value], short=short)
+            )
+    return found
 
 
 def may_be_long(text: bytes, places: int) -> bool:

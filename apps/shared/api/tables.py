@@ -64,12 +64,14 @@ def read_lines(
 ) -> Sequence[R | list[FieldError]]:
     """Return the row of each line, or what is wrong with it; an empty cell is left out."""
     rows = _read_at_once(row, header, lines)
-    if rows is not None:
-        return rows
-    return [_read_line(row, header, number, cells) for number, cells in lines]
+    if rows is None:
+        return [_read_line(row, header, number, cells) for number, cells in lines]
+    return rows
 
 
-def _read_at_once(row: type[R], header: list[str], lines: Sequence[Line]) -> list[R] | None:
+def _read_at_once(
+    row: type[R], header: list[str], lines: Sequence[Line]
+) -> list[R | list[FieldError]] | None:
     """Return all rows in one go, or None when anything is odd."""
     plan = structs.plan_of(row)
     if not plan.columnar or any(len(cells) != len(header) for _, cells in lines):
@@ -89,7 +91,10 @@ def _read_at_once(row: type[R], header: list[str], lines: Sequence[Line]) -> lis
     except msgspec.ValidationError:
         return None
     short = not structs.may_be_long(numbers, plan.places)
-    return rows if structs.admits(row, rows, short=short) else None
+    found: list[R | list[FieldError]] = [*rows]
+    for place in structs.suspects(row, rows, short=short):
+        found[place] = _read_line(row, header, *lines[place])
+    return found
 
 
 def _read_line(
