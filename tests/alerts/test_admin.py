@@ -81,7 +81,7 @@ class TestList:
         ],
     )
     def test_filters_by_what_one_scans_for(self, admin_client, query, kept):
-        make_alert(symbol="OTHER/USD")
+        make_alert(symbol="OTHER/USD", timestamp=NOON)
         alert = make_alert(
             alert_id="wanted",
             symbol="NEWS/USD",
