@@ -102,7 +102,7 @@ class ImportReport:
         """How many candles are missing in all gaps together."""
         return sum(span.missing for span in self.series.values())
 
-    def refuse(self, line: int, errors: Sequence[FieldError]) -> None:
+    def refuse(self, line: int, errors: list[FieldError]) -> None:
         """Count a refused line; its errors are kept as long as it may be among the first."""
         self.refused += 1
         self.errors.append(LineError(line, errors))
