@@ -263,7 +263,7 @@ def store(rows: list[CandleRow], lines: Sequence[int], now: datetime, report: Im
     refused = set()
     for result in outcome.results:
         if result.status is RowStatus.FAILED:
-            report.refuse(lines[result.index], result.errors)
+            report.refuse(lines[result.index], list(result.errors))
             refused.add(result.index)
     good = [row for place, row in enumerate(rows) if place not in refused] if refused else rows
     report.first_rows.extend(good[: SHOWN_ROWS - len(report.first_rows)])
