@@ -7,9 +7,14 @@ from pathlib import Path
 
 from django.core.management import execute_from_command_line
 
+from apps.logs.writer import writer
 from config import embedded
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     with embedded.servers_for(sys.argv, Path(__file__).resolve().parent / ".blotter"):
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            # While the embedded servers are still there.
+            writer.close()

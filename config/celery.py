@@ -5,13 +5,23 @@ precious, and a message that finds nobody in time is dropped.
 """
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
+from celery.signals import (
+    before_task_publish,
+    setup_logging,
+    task_failure,
+    task_postrun,
+    task_prerun,
+    worker_process_shutdown,
+)
 from django.conf import settings
 
+from apps.logs.timing import record_operation, timed
+from apps.logs.writer import writer
 from apps.shared.correlation import correlation_id, new_correlation_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -41,6 +51,7 @@ SCHEDULE = {
     "fetch candles": every(task="apps.market.tasks.fetch_candles", seconds=60),
     "track alert prices": every(task="apps.alerts.tasks.track_prices", seconds=60),
     "settle alerts": every(task="apps.alerts.tasks.settle_alerts", seconds=60),
+    "make log partitions": every(task="apps.logs.tasks.make_partitions", seconds=3600),
     "forget idempotency keys": every(
         task="apps.access.tasks.expire_idempotency_keys", seconds=3600
     ),
@@ -97,13 +108,31 @@ def send_correlation_id(headers: dict[str, Any], **kwargs: Any) -> None:
 
 
 @task_prerun.connect
-def take_correlation_id(task: Any, **kwargs: Any) -> None:
-    """Work under the id that came with the message, or under a new one."""
+def begin_run(task: Any, **kwargs: Any) -> None:
+    """Work under the id that came with the message, or under a new one; time it."""
     # What is not Celery's own among the headers of a message becomes part of the request.
     correlation_id.set(task.request.get(HEADER) or new_correlation_id())
+    task.request.timed = timed(task.name, "celery").__enter__()
 
 
 @task_postrun.connect
-def drop_correlation_id(**kwargs: Any) -> None:
-    """Forget the id: a worker process lives on."""
+def end_run(task: Any, retval: Any, state: str | None, **kwargs: Any) -> None:
+    """Record the run, then forget the id: a worker process lives on."""
+    error = retval if isinstance(retval, BaseException) else sys.exc_info()[1]
+    if timing := getattr(task.request, "timed", None):
+        timing.finish(None if state in ("SUCCESS", "IGNORED", "REJECTED") else error)
     correlation_id.set("")
+
+
+@task_failure.connect
+def record_killed(sender: Any, exception: BaseException, **kwargs: Any) -> None:
+    """Record a run that was ended by force; its own process cannot any more."""
+    if type(exception).__name__ == "TimeLimitExceeded":
+        seconds = float(exception.args[0]) if exception.args else HARD_LIMIT
+        record_operation(sender.name, seconds=seconds, error=exception, component="celery")
+
+
+@worker_process_shutdown.connect
+def store_last_lines(**kwargs: Any) -> None:
+    """Store what is left: a process of the pool ends without Python's own farewell."""
+    writer.close()

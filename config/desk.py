@@ -7,7 +7,7 @@ a figure or a need of a later app is a function entered in ``config/figures.py``
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -21,12 +21,15 @@ from redis import RedisError
 
 from apps.alerts.admin.outcomes import outcome
 from apps.alerts.choices import COLORS
+from apps.logs.admin.activity import open_sources
+from apps.logs.admin.links import entry_url, trace_link
+from apps.logs.choices import COLORS as LOG_COLORS
 from apps.shared import display
 from apps.shared.admin.charts import bar_chart
 from config.figures import FIGURES, Figure
 from config.jobs import Job
 from config.needs import NEEDS, Need
-from config.readings import Readings
+from config.readings import MOST_IN_HOUR, Readings
 
 REFRESH_SECONDS = 15
 # Many desks stay open: they share one reading for a few seconds.
@@ -76,18 +79,41 @@ def outcomes(now: Readings) -> dict[str, Any]:
 
 def activity(now: Readings) -> dict[str, Any]:
     """Return what happened in each of the last 24 hours."""
-    hours = [now.hour - timedelta(hours=back) for back in range(23, -1, -1)]
     alerts, prices = now.alerts_by_hour, now.prices_by_hour
-    chart = bar_chart(
-        [int(hour.timestamp()) for hour in hours],
-        [
-            ("Alerts raised", "info", [alerts.get(hour, 0) for hour in hours]),
-            ("Checkpoint prices", "default", [prices.get(hour, 0) for hour in hours]),
-        ],
-    )
-    total = sum(alerts.values()), sum(prices.values())
-    summary = f"{total[0]} alerts raised and {total[1]} checkpoint prices in 24 hours"
-    return {"chart": chart if any(total) else None, "summary": summary}
+    lines = [
+        ("Alerts raised", "info", [alerts.get(hour, 0) for hour in now.hours]),
+        ("Checkpoint prices", "default", [prices.get(hour, 0) for hour in now.hours]),
+        (bounded("Errors", now.errors_by_hour), "danger", now.errors_by_hour),
+        (bounded("Requests", now.requests_by_hour), "success", now.requests_by_hour),
+    ]
+    # An hour has thousands of requests and one alert.
+    chart = bar_chart([int(hour.timestamp()) for hour in now.hours], lines, logarithmic=True)
+    totals = ", ".join(f"{sum(counts):,} {label.lower()}" for label, _, counts in lines)
+    happened = any(sum(counts) for _, _, counts in lines)
+    return {"chart": chart if happened else None, "summary": f"{totals} in 24 hours"}
+
+
+def bounded(label: str, counts: list[int]) -> str:
+    """Return the label of counts that went no further than they may; it says so."""
+    return f"{label} ({MOST_IN_HOUR:,}+)" if MOST_IN_HOUR in counts else label
+
+
+def latest(now: Readings) -> list[dict[str, Any]]:
+    """Return the newest lines of the activity, each with the source that it takes to see it."""
+    return [
+        {
+            "source": row.source,
+            "label": row.get_source_display(),
+            "severity": display.badge(row.get_severity_display(), LOG_COLORS[row.severity]),
+            "description": display.link(
+                entry_url(row.source, row.pk), display.short_text(row.words, "It has no text.")
+            ),
+            "component": display.text(row.component, "Not told by who sent it."),
+            "timestamp": row.timestamp,
+            "trace": trace_link(row.correlation_id),
+        }
+        for row in now.newest_activity
+    ]
 
 
 def newest(now: Readings) -> list[dict[str, Any]]:
@@ -134,6 +160,7 @@ PANELS = [
     ),
     Panel("newest", "Newest alerts", "b-7", "alerts.view_alert", newest),
     Panel("activity", "Last 24 hours", "b-5", "alerts.view_alert", activity),
+    Panel("latest", "Latest activity", "", "logs.view_recentactivity", latest),
     Panel("jobs", "Own jobs", "", "django_celery_beat.view_periodictask", own_jobs),
 ]
 
@@ -168,9 +195,11 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """Return the desk as far as the viewer may see it."""
     may = request.user.has_perm
     shown = shared_panels(timezone.now())
+    sources = open_sources(request.user)
     allowed = {
         "figures": [each for permission, each in shown["figures"] if may(permission)],
         "needs": shortened([each for permission, each in shown["needs"] if may(permission)]),
+        "latest": [line for line in shown["latest"] if line["source"] in sources],
     }
     panels = [
         {

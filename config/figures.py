@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from apps.shared import display
-from config.readings import Readings
+from config.readings import MOST_IN_HOUR, MOST_WAITING, Readings
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,34 @@ def candles(now: Readings) -> Figure:
     return Figure("Candles stored", stored, under, url, title=title if newest else "")
 
 
+def counted(count: int, most: int) -> str:
+    """Return a count that went no further than ``most``."""
+    return f"{count:,}+" if count >= most else f"{count:,}"
+
+
+def errors(now: Readings) -> Figure:
+    count = now.errors_hour
+    under = f"usually {now.errors_usual:,.0f} an hour"
+    url = rows("logs_errorlog", timestamp_last="hour")
+    title = "Those of muted groups are left out. Usual: the median hour of the day before."
+    tone = "b-loss" if now.errors_burst else ""
+    return Figure("Errors, last hour", counted(count, MOST_IN_HOUR), under, url, tone, title)
+
+
+def unseen(now: Readings) -> Figure:
+    count, alarming = len(now.unseen), len(now.unseen_alarming)
+    under = f"{alarming:,} of them warn" if alarming else "none of them warns"
+    url = rows("logs_notification", seen="no")
+    tone = "b-warn" if alarming else ""
+    return Figure(
+        "Unseen notifications",
+        counted(count, MOST_WAITING),
+        under if count else "all seen",
+        url,
+        tone,
+    )
+
+
 def jobs(now: Readings) -> Figure:
     late, known = len(now.late_jobs), len(now.jobs)
     url = rows("django_celery_beat_periodictask")
@@ -98,5 +126,7 @@ FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
     ("alerts.view_alert", raised),
     ("market.view_instrument", stale),
     ("market.view_candle", candles),
+    ("logs.view_errorlog", errors),
+    ("logs.view_notification", unseen),
     ("django_celery_beat.view_periodictask", jobs),
 ]

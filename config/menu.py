@@ -1,5 +1,6 @@
 """The admin's menu and what its command search finds."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,13 @@ from django.urls import reverse, reverse_lazy
 from unfold.dataclasses import SearchResult
 
 from apps.alerts.models import Alert
+from apps.logs.admin.links import trace_url
+from apps.logs.models import RecentActivity
 from apps.market.models import Instrument
 
 MOST_FOUND = 8
+# A correlation id as most programs make them: 32 hexadecimal digits, dashes between or not.
+LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 # Groups of (title, icon, address, permission it takes).
 GROUPS: list[tuple[str, list[tuple[str, str, Any, str]]]] = [
@@ -59,6 +64,65 @@ GROUPS: list[tuple[str, list[tuple[str, str, Any, str]]]] = [
                 "timeline",
                 reverse_lazy("admin:alerts_trackedprice_changelist"),
                 "alerts.view_trackedprice",
+            ),
+        ],
+    ),
+    (
+        "Logs",
+        [
+            (
+                "Activity",
+                "history",
+                reverse_lazy("admin:logs_recentactivity_changelist"),
+                "logs.view_recentactivity",
+            ),
+            (
+                "System logs",
+                "notes",
+                reverse_lazy("admin:logs_systemlog_changelist"),
+                "logs.view_systemlog",
+            ),
+            (
+                "Trading events",
+                "swap_horiz",
+                reverse_lazy("admin:logs_tradingevent_changelist"),
+                "logs.view_tradingevent",
+            ),
+            (
+                "Operations",
+                "speed",
+                reverse_lazy("admin:logs_performancelog_changelist"),
+                "logs.view_performancelog",
+            ),
+            (
+                "Errors",
+                "error",
+                reverse_lazy("admin:logs_errorlog_changelist"),
+                "logs.view_errorlog",
+            ),
+            (
+                "Error groups",
+                "bug_report",
+                reverse_lazy("admin:logs_errorgroup_changelist"),
+                "logs.view_errorgroup",
+            ),
+            (
+                "Requests",
+                "http",
+                reverse_lazy("admin:logs_useractionlog_changelist"),
+                "logs.view_useractionlog",
+            ),
+            (
+                "Notifications",
+                "campaign",
+                reverse_lazy("admin:logs_notification_changelist"),
+                "logs.view_notification",
+            ),
+            (
+                "Trace",
+                "account_tree",
+                reverse_lazy("trace-search"),
+                "logs.view_recentactivity",
             ),
         ],
     ),
@@ -124,8 +188,10 @@ def item(request: HttpRequest, title: str, icon: str, link: Any) -> dict[str, An
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """Return the instruments and alerts that the command search finds for a term."""
-    return [] if "\0" in term else [*instruments(request, term), *alerts(request, term)]
+    """Return the instruments, alerts and traces that the command search finds for a term."""
+    if "\0" in term:
+        return []
+    return [*traces(request), *instruments(request, term), *alerts(request, term)]
 
 
 def instruments(request: HttpRequest, term: str) -> Iterator[SearchResult]:
@@ -142,3 +208,14 @@ def alerts(request: HttpRequest, term: str) -> Iterator[SearchResult]:
         for found in Alert.objects.filter(alert_id__in=given)[:MOST_FOUND]:
             link = reverse("admin:alerts_alert_change", args=[found.pk])
             yield SearchResult(f"{found.symbol} {found.direction}", found.alert_id, link, "flag")
+
+
+def traces(request: HttpRequest) -> Iterator[SearchResult]:
+    if not request.user.has_perm("logs.view_recentactivity"):
+        return
+    # The theme hands the term over in small letters; ids are taken as written.
+    given = request.GET.get("s", "").strip()
+    known = RecentActivity.objects.filter(correlation_id=given)
+    if given and (LIKE_AN_ID.fullmatch(given) or known.exists()):
+        why = "Everything with this correlation id"
+        yield SearchResult(f"Trace {given}", why, trace_url(given), "account_tree")

@@ -3,27 +3,50 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from statistics import median
+from typing import Any
 
-from django.db.models import Count
-from django.db.models.functions import TruncHour
+from django.db import connection
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Left, TruncHour
 from django.urls import reverse
 
 from apps.alerts import services
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
 from apps.alerts.domain.scorecard import FEW, ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
+from apps.logs.choices import ErrorState, NotificationLevel
+from apps.logs.models import (
+    ENTRIES,
+    ErrorGroup,
+    ErrorLog,
+    Notification,
+    RecentActivity,
+    SystemLog,
+    UserActionLog,
+)
 from apps.market.choices import Freshness
 from apps.market.domain.candles import Series
 from apps.market.domain.freshness import freshness
 from apps.market.models import Candle, Feed, Instrument
-from apps.shared.admin.reads import About, estimate
+from apps.shared.admin.reads import About, counts_in_slots, estimate
+from apps.shared.partitions import month_of, next_month, partition_name
 from apps.shared.quant.intervals import wilson
 from config.jobs import Job, jobs
 
-DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+WEEK, MONTH = timedelta(days=7), timedelta(days=30)
 MOST_SERIES = 1_000
 MOST_FEEDS = 20
 NEWEST = 8
+NEWEST_ACTIVITY = 12
+DESCRIPTION_READ = 160
+# Each is a count that goes no further, so that a flood costs the desk no more than this.
+MOST_IN_HOUR, MOST_WAITING = 10_000, 200
+MOST_GROUPS = 20
+# An hour of errors is a burst from here on, and from so many times the usual hour.
+BURST_LEAST, BURST_TIMES = 10, 5
+WRITER = "apps.logs.writer"
 # A checkpoint that has just passed is taken within a minute or two.
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
@@ -164,6 +187,94 @@ class Readings:
         return (
             Candle.objects.order_by("-timestamp", "-id").values_list("timestamp", flat=True).first()
         )
+
+    # --- logs -----------------------------------------------------------------------------
+
+    @cached_property
+    def errors_in_hours(self) -> list[int]:
+        """Return the errors of the last 25 hours, hour by hour up to now; muted ones left out."""
+        muted = ErrorGroup.objects.filter(state=ErrorState.MUTED).values("fingerprint")
+        starts = [self.at - back * HOUR for back in range(25, 0, -1)]
+        return counts_in_slots(
+            ErrorLog.objects.exclude(fingerprint__in=muted),
+            "timestamp",
+            starts=starts,
+            step=HOUR,
+            most=MOST_IN_HOUR,
+        )
+
+    @property
+    def errors_hour(self) -> int:
+        return self.errors_in_hours[-1]
+
+    @property
+    def errors_usual(self) -> float:
+        """Return the errors of the usual hour of the day before the last hour."""
+        return median(self.errors_in_hours[:-1])
+
+    @property
+    def errors_burst(self) -> bool:
+        return self.errors_hour >= max(BURST_LEAST, BURST_TIMES * self.errors_usual)
+
+    @cached_property
+    def errors_by_hour(self) -> list[int]:
+        return self.by_clock_hour(ErrorLog.objects.all())
+
+    @cached_property
+    def requests_by_hour(self) -> list[int]:
+        return self.by_clock_hour(UserActionLog.objects.all())
+
+    @property
+    def hours(self) -> list[datetime]:
+        """Return the beginnings of the last 24 hours of the clock, the running one among them."""
+        return [self.hour - back * HOUR for back in range(23, -1, -1)]
+
+    def by_clock_hour(self, entries: QuerySet) -> list[int]:
+        return counts_in_slots(
+            entries, "timestamp", starts=self.hours, step=HOUR, most=MOST_IN_HOUR
+        )
+
+    @cached_property
+    def open_groups(self) -> list[ErrorGroup]:
+        """Return the newest error groups that wait for somebody, the worst first."""
+        newest = ErrorGroup.objects.unsettled().order_by("-last_seen")[:MOST_GROUPS]
+        return sorted(
+            newest, key=lambda each: (each.state != ErrorState.REGRESSED, -each.count, each.pk)
+        )
+
+    @cached_property
+    def unseen(self) -> list[Notification]:
+        """Return the newest notifications that nobody has seen."""
+        newest = Notification.objects.unseen().order_by("-created_at")
+        return list(newest.defer("message")[:MOST_WAITING])
+
+    @property
+    def unseen_alarming(self) -> list[Notification]:
+        return [each for each in self.unseen if each.level != NotificationLevel.INFO]
+
+    @cached_property
+    def dropped_lines(self) -> int:
+        """Return how many log lines our own processes dropped in the last 24 hours."""
+        told = SystemLog.objects.filter(logger_name=WRITER, timestamp__gte=self.at - DAY)
+        counts = told.order_by("-timestamp").values_list("metadata__dropped", flat=True)[:1_000]
+        return sum(count for count in counts if isinstance(count, int))
+
+    @cached_property
+    def tables_without_next_month(self) -> list[str]:
+        month = next_month(month_of(self.at))
+        named = {partition_name(model._meta.db_table, month): model for model in ENTRIES}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL",
+                [list(named)],
+            )
+            return sorted(named[name]._meta.db_table for (name,) in cursor.fetchall())
+
+    @cached_property
+    def newest_activity(self) -> list[Any]:
+        newest = RecentActivity.objects.defer("description", "metadata")
+        read = newest.annotate(words=Left("description", DESCRIPTION_READ))
+        return list(read.order_by("-timestamp", "-id")[:NEWEST_ACTIVITY])
 
     # --- our own jobs ---------------------------------------------------------------------
 

@@ -65,12 +65,14 @@ INSTALLED_APPS = [
     "pglock",
     "apps.shared",
     "apps.access",
+    "apps.logs",
     "apps.market",
     "apps.alerts",
 ]
 
 MIDDLEWARE = [
     "apps.shared.correlation.CorrelationMiddleware",
+    "apps.logs.middleware.UserActionMiddleware",
     "apps.shared.api.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -120,6 +122,8 @@ DATABASES = {
                 "timeout": 10,
             },
             "application_name": "blotter",
+            # Lists of the API alone are sent in a form that can be prepared (apps/shared/api).
+            "prepare_threshold": 5 if env.flag("DATABASE_PREPARE", default=True) else None,
         },
     }
 }
@@ -272,6 +276,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 API_RATES = {
     "default": env.text("API_RATE", "6000/minute"),
     "heartbeat": env.text("API_HEARTBEAT_RATE", "6000/minute"),
+    # A program that logs much must not lose a line for it.
+    "logs": env.text("API_LOGS_RATE", "600000/minute"),
 }
 
 # --- Celery -------------------------------------------------------------------------------
@@ -280,6 +286,13 @@ CELERY_BROKER_URL = BROKER_URL
 
 # --- Logging ------------------------------------------------------------------------------
 
+# What our own processes log, time and answer goes into the log tables too.
+LOG_TO_DATABASE = env.flag("LOG_TO_DATABASE", default=True)
+# Rows that each process keeps while the database is away; what comes beyond is counted.
+LOG_QUEUE_ROWS = env.integer("LOG_QUEUE_ROWS", default=50_000, minimum=1)
+# How many proxies stand before us: that many from the right of X-Forwarded-For are believed.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", default=0, minimum=0)
+_log_handlers = ["stdout", "database"] if LOG_TO_DATABASE else ["stdout"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -298,12 +311,13 @@ LOGGING = {
             "stream": "ext://sys.stdout",
             "filters": ["correlation"],
             "formatter": "line",
-        }
+        },
+        "database": {"class": "apps.logs.handler.DatabaseHandler"},
     },
-    "root": {"handlers": ["stdout"], "level": env.text("LOG_LEVEL", "INFO")},
+    "root": {"handlers": _log_handlers, "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         # Told by the answer already; at INFO and below nothing of Django is worth a line.
-        "django": {"handlers": ["stdout"], "level": "WARNING", "propagate": False},
+        "django": {"handlers": _log_handlers, "level": "WARNING", "propagate": False},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
     },

@@ -10,6 +10,17 @@ from apps.access.scopes import known_scopes
 from apps.access.services import IssuedKey, create_key
 from apps.alerts.choices import CheckpointStatus
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
+from apps.logs.models import (
+    ErrorGroup,
+    ErrorLog,
+    LogEntry,
+    Notification,
+    PerformanceLog,
+    RecentActivity,
+    SystemLog,
+    TradingEvent,
+    UserActionLog,
+)
 from apps.market.choices import Granularity
 from apps.market.models import Candle, Feed, Instrument
 
@@ -112,12 +123,76 @@ def make_api_key(**values: Any) -> ApiKey:
     return make_key(**values).key
 
 
+def entry(model: type[LogEntry], defaults: dict[str, Any], values: dict[str, Any]) -> Any:
+    """Make an entry; now, as lists show the last day."""
+    usual = {"timestamp": datetime.now(UTC), "correlation_id": f"cause-{next(_numbers)}"}
+    return model.objects.create(**usual | defaults | values)
+
+
+def make_system_log(**values: Any) -> SystemLog:
+    defaults = {"level": "WARNING", "logger_name": "bots.grid", "message": "Order BTC/USD is late"}
+    return entry(SystemLog, defaults, values)
+
+
+def make_trading_event(**values: Any) -> TradingEvent:
+    defaults = {"event_type": "order_filled", "symbol": "BTC/USD", "price": Decimal(100)}
+    return entry(TradingEvent, defaults, values)
+
+
+def make_performance_log(**values: Any) -> PerformanceLog:
+    defaults = {"operation_name": "get_features", "duration_ms": Decimal("12.5")}
+    return entry(PerformanceLog, defaults | {"component": "pipeline"}, values)
+
+
+def make_error_log(**values: Any) -> ErrorLog:
+    defaults = {"error_type": "ValueError", "error_message": "no price", "component": "bots.grid"}
+    return entry(ErrorLog, defaults | {"fingerprint": f"{next(_numbers):032x}"}, values)
+
+
+def make_user_action_log(**values: Any) -> UserActionLog:
+    defaults = {"action_type": "api_call", "user_id": "grid bot", "ip_address": "192.0.2.7"}
+    request = {"request_method": "GET", "request_path": "/api/v1/", "response_status": 200}
+    return entry(UserActionLog, defaults | request | {"duration_ms": Decimal("3.5")}, values)
+
+
+def make_activity(**values: Any) -> RecentActivity:
+    """Make a log line and return it as the view has it."""
+    return RecentActivity.objects.get(pk=make_system_log(**values).pk)
+
+
+def make_error_group(**values: Any) -> ErrorGroup:
+    number = next(_numbers)
+    defaults = {
+        "fingerprint": f"{number:08x}" * 4,
+        "error_type": "ValueError",
+        "culprit": "apps/bots/grid.py in close",
+        "message": "no price",
+        "count": 3,
+        "first_seen": datetime.now(UTC) - timedelta(hours=2),
+        "last_seen": datetime.now(UTC),
+    }
+    return ErrorGroup.objects.create(**defaults | values)
+
+
+def make_notification(**values: Any) -> Notification:
+    defaults = {"what": "feed_unhealthy", "subject": f"Feed {next(_numbers)} fails"}
+    return Notification.objects.create(**defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
     "alerts.Alert": make_alert,
     "alerts.AlertPerformance": make_performance,
     "alerts.TrackedPrice": make_tracked_price,
+    "logs.ErrorGroup": make_error_group,
+    "logs.ErrorLog": make_error_log,
+    "logs.Notification": make_notification,
+    "logs.PerformanceLog": make_performance_log,
+    "logs.RecentActivity": make_activity,
+    "logs.SystemLog": make_system_log,
+    "logs.TradingEvent": make_trading_event,
+    "logs.UserActionLog": make_user_action_log,
     "market.Candle": make_candle,
     "market.Feed": make_feed,
     "market.Instrument": make_instrument,

@@ -1,5 +1,6 @@
 """What an API key looks like, how it is hashed, and when it opens something."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -54,7 +55,19 @@ def state_at(
     return KeyState.RETIRING if replaced else KeyState.ACTIVE
 
 
-def bearer_token(header: str) -> str | None:
-    """Return what stands behind ``Bearer`` in an Authorization header, or None without one."""
+def shown_key(header: str) -> str | None:
+    """Return the key that an Authorization header shows, or None where it shows none.
+
+    It stands behind ``Bearer``, or it is the password of ``Basic``, under any name: there are
+    programs, Python's HTTPHandler among them, that know nothing else.
+    """
     scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":
+        return token.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(token.strip(), validate=True).decode()
+    except ValueError:
+        return ""
+    return pair.partition(":")[2]

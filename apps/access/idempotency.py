@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from apps.access import services
-from apps.access.domain import bearer_token
+from apps.access.domain import shown_key
 from apps.shared.api.errors import ApiError, problem, translate
 from apps.shared.api.parsing import MEBIBYTE, read_body
 
@@ -129,7 +129,7 @@ def _worth_keeping(response: HttpResponse) -> bool:
 
 def _owner(request: HttpRequest) -> str | None:
     """Return whose answers are kept, or None for who is not let in anyway."""
-    token = bearer_token(request.headers.get("Authorization", ""))
+    token = shown_key(request.headers.get("Authorization", ""))
     if token is not None:
         now = timezone.now()
         try:

@@ -1,14 +1,15 @@
 """How values look on admin pages: ages, prices, percentages, badges, and what is not known."""
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.shared.fields import ExactDecimal, Ratio, plain_text
@@ -17,6 +18,14 @@ EMPTY = "—"
 TONES = {"success", "danger", "warning", "info", "default"}
 # Longer texts are cut in a list; the page of the thing shows them whole.
 LIST_TEXT_LIMIT = 60
+# What a list reads of a long text, which is also what it shows on hover.
+READ_TEXT_LIMIT = 1_000
+
+# Characters that are not seen but change what is seen: controls, turned direction, no width.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u2069\u3164\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 Show = Callable[[Any, str], SafeString]
 
@@ -86,6 +95,18 @@ def moment(value: datetime | None, reason: str = "") -> SafeString:
         value.astimezone(UTC).isoformat(),
         utc_words(value),
         f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def exact_moment(value: datetime | None, reason: str = "") -> SafeString:
+    """Return the time to the millisecond, for what is read in the order it happened."""
+    if value is None:
+        return empty(reason)
+    return format_html(
+        '<time class="b-num" datetime="{}" title="{}" data-local="exact">{}</time>',
+        value.astimezone(UTC).isoformat(),
+        utc_words(value),
+        f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03} UTC",
     )
 
 
@@ -168,30 +189,112 @@ def yes_no(value: bool | None, reason: str = "") -> SafeString:
     return badge("Yes", "success") if value else badge("No", "default")
 
 
+def visible(text: str) -> str:
+    r"""Return foreign text so that all of it is seen and none of it acts; lines and tabs stay.
+
+    >>> visible("\x1b[31mlate\x7f"), visible("a\u202eb")
+    ('␛[31mlate␡', 'a⟦U+202E⟧b')
+    """
+    return _UNSEEN.sub(_picture, text) if _UNSEEN.search(text) else text
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return f"\\x{code:02x}" if code < 0xA0 else f"⟦U+{code:04X}⟧"
+
+
 def raw_json(value: Any, reason: str = "") -> SafeString:
     """Return foreign JSON as indented text, never as markup."""
     if value in (None, {}, [], ""):
         return empty(reason or "Nothing was sent.")
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return format_html('<pre class="b-raw">{}</pre>', text)
+    return block(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def block(value: Any, reason: str = "") -> SafeString:
+    """Return foreign text of many lines, as it stands."""
+    if value in (None, ""):
+        return empty(reason)
+    # A browser drops a line break that a block begins with.
+    return format_html('<pre class="b-raw">\n{}</pre>', visible(str(value)))
+
+
+def folded(summary: str, value: Any, reason: str = "") -> SafeString:
+    """Return a block that opens at its summary."""
+    if value in (None, ""):
+        return empty(reason)
+    return format_html(
+        '<details class="b-fold"><summary>{}</summary>{}</details>', visible(summary), block(value)
+    )
 
 
 def text(value: Any, reason: str = "") -> SafeString:
     """Return foreign text as text."""
-    return format_html("{}", value) if value not in (None, "") else empty(reason)
+    return format_html("{}", visible(str(value))) if value not in (None, "") else empty(reason)
 
 
 def short_text(value: Any, reason: str = "") -> SafeString:
-    """Return foreign text, cut for a list, whole on hover."""
+    """Return foreign text, cut for a list, more of it on hover."""
     words = "" if value is None else str(value)
     if len(words) <= LIST_TEXT_LIMIT:
         return text(words, reason)
-    return format_html('<span title="{}">{}…</span>', words[:1000], words[: LIST_TEXT_LIMIT - 1])
+    shown, cut = visible(words[:READ_TEXT_LIMIT]), visible(words[: LIST_TEXT_LIMIT - 1])
+    return format_html('<span class="b-cut" title="{}">{}…</span>', shown, cut)
 
 
 def link(url: str, words: str) -> SafeString:
     """Return a link to the page of another thing."""
     return format_html('<a class="b-link" href="{}">{}</a>', url, words)
+
+
+def milliseconds(value: Decimal | None, reason: str = "") -> SafeString:
+    """Return a duration, whole on hover."""
+    if value is None:
+        return empty(reason, figure=True)
+    return figure(duration_words(value), f"{plain_text(value)} ms")
+
+
+def duration_words(value: Decimal) -> str:
+    """Return milliseconds in the unit that fits, to about three digits.
+
+    >>> [duration_words(Decimal(ms)) for ms in ("0.0312", "12.5", "950.2", "61250", "3600000")]
+    ['0.031 ms', '12.5 ms', '950 ms', '61.3 s', '60.0 min']
+    """
+    number, unit = value, "ms"
+    if value >= 600_000:
+        number, unit = value / 60_000, "min"
+    elif value >= 1_000:
+        number, unit = value / 1_000, "s"
+    places = 3 if number < 1 else 2 if number < 10 else 1 if number < 100 or unit == "min" else 0
+    rounded = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return f"{rounded:,} {unit}"
+
+
+def sparkline(values: Sequence[int], summary: str, titles: Sequence[str] = ()) -> SafeString:
+    """Return counts as a row of small bars; ``titles`` are said on hover over each."""
+    most = max(values, default=0) or 1
+    # Whatever happened at all is to be seen.
+    heights = [max(round(value / most * 20), 2) if value else 0 for value in values]
+    bars = (
+        (place * 5, 20 - height, height, title)
+        for place, (height, title) in enumerate(
+            zip(heights, [*titles, *[""] * (len(values) - len(titles))], strict=True)
+        )
+    )
+    return format_html(
+        '<svg class="b-spark" viewBox="0 0 {} 21" role="img" aria-label="{}" '
+        'preserveAspectRatio="none"><title>{}</title>{}<rect class="b-floor" y="20" width="100%" '
+        'height="1"/></svg>',
+        len(values) * 5,
+        summary,
+        summary,
+        format_html_join(
+            "", '<rect x="{}" y="{}" width="4" height="{}"><title>{}</title></rect>', bars
+        ),
+    )
 
 
 def number(value: float | None, reason: str = "") -> SafeString:
@@ -221,6 +324,8 @@ def for_field(
 
     ``listed``: for a row of a list, where times are ages and texts are cut.
     """
+    # What the database computes is shown as what comes of it.
+    field = getattr(field, "output_field", field)
     if field.choices:
         return choice(field, colors)
     if isinstance(field, models.DateTimeField):
@@ -247,5 +352,5 @@ def for_export(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, Decimal)):
         return value
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+        return visible(json.dumps(value, ensure_ascii=False, default=str))
+    return visible(str(value))

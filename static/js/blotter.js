@@ -37,7 +37,11 @@
     if (!element.dataset.shown) {
       element.title = `${localWords(date, true)} here\n${utcWords(date)}`;
       element.dataset.shown = "1";
-      if (element.hasAttribute("data-local")) element.textContent = localWords(date, false);
+      if (element.dataset.local === "exact") {
+        element.textContent = `${localWords(date, true)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+      } else if (element.hasAttribute("data-local")) {
+        element.textContent = localWords(date, false);
+      }
     }
     if (element.hasAttribute("data-age")) {
       const seconds = (Date.now() - date.getTime()) / 1000;
@@ -47,7 +51,7 @@
   }
 
   function showTimes(root) {
-    root.querySelectorAll("time[data-age], time[data-local]").forEach(showTime);
+    root.querySelectorAll("time[data-age], time[data-local], time[data-hover]").forEach(showTime);
   }
 
   // What a panel says, its running ages left out: only a panel that says something new is redrawn.
@@ -142,6 +146,11 @@
         event.preventDefault();
         element.click();
       });
+    });
+    // On a phone the theme takes a first column that is no link for the box to tick.
+    const firstTitle = document.querySelector("#result_list > thead th")?.textContent.trim();
+    document.querySelectorAll("#result_list tr > td:first-child:not(.action-checkbox)").forEach((cell) => {
+      if (firstTitle) cell.dataset.label = firstTitle;
     });
     // Figures stand at the right of their column; so does its heading.
     document.querySelectorAll("#result_list > tbody:first-of-type > tr:first-child > *").forEach((cell, place) => {

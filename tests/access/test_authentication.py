@@ -59,9 +59,16 @@ class TestKeys:
         assert answer["WWW-Authenticate"].startswith("Bearer")
 
     def test_does_not_know_other_schemes(self):
-        answer = Client(headers={"Authorization": "Basic b2xnYTpwYXNz"}).get(PROBE)
+        answer = Client(headers={"Authorization": "Digest b2xnYTpwYXNz"}).get(PROBE)
 
         assert_problem(answer, 401, "not_authenticated")
+
+    def test_takes_no_password_of_a_person_for_a_key(self):
+        answer = Client(headers={"Authorization": "Basic b2xnYTpwYXNz"}).get(PROBE)
+
+        assert_problem(answer, 401, "key_unknown")
+        # A browser must not ask for one either.
+        assert answer["WWW-Authenticate"].startswith("Bearer")
 
     def test_says_that_a_key_expired(self, issue):
         issued = issue()

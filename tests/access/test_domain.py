@@ -1,5 +1,6 @@
 """What a key looks like and when it opens something."""
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -82,9 +83,15 @@ def test_state_follows_expiry_and_revocation(expires_at, revoked_at, replaced, s
         ("Bearer abc", "abc"),
         ("bearer  abc ", "abc"),
         ("Bearer", ""),
-        ("Basic abc", None),
+        (f"Basic {b64encode(b'anything:abc').decode()}", "abc"),
+        (f"basic  {b64encode(b':abc').decode()} ", "abc"),
+        (f"Basic {b64encode(b'no colon').decode()}", ""),
+        (f"Basic {b64encode(bytes([255])).decode()}", ""),
+        ("Basic abc", ""),
+        ("Basic \xe9", ""),
+        ("Digest abc", None),
         ("", None),
     ],
 )
-def test_token_stands_behind_bearer(header, token):
-    assert domain.bearer_token(header) == token
+def test_key_stands_behind_bearer_or_is_the_password_of_basic(header, token):
+    assert domain.shown_key(header) == token

@@ -13,6 +13,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from redis import RedisError
 
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
+from apps.logs.choices import ErrorState
 from apps.market.choices import FeedState, Granularity
 from apps.market.domain.candles import aligned_start
 from config import desk, figures
@@ -22,16 +23,21 @@ from config.readings import Readings
 from tests.factories import (
     make_alert,
     make_candle,
+    make_error_group,
+    make_error_log,
     make_feed,
     make_instrument,
+    make_notification,
     make_performance,
+    make_system_log,
     make_tracked_price,
+    make_user_action_log,
 )
 
 pytestmark = pytest.mark.django_db
 
 # Readings of the desk itself, cold: see the properties of Readings.
-MOST_QUERIES = 14
+MOST_QUERIES = 22
 SEARCH = "/admin/search/"
 
 
@@ -55,6 +61,8 @@ class TestCost:
             recent_candle(timedelta(hours=9), symbol=f"S{number}")
             make_performance(status=PerformanceStatus.OPEN)
             make_feed(source="live", state=FeedState.UNHEALTHY)
+            make_error_log(fingerprint=make_error_group().fingerprint)
+            make_notification(), make_user_action_log()
 
         with django_assert_max_num_queries(MOST_QUERIES):
             desk.read_panels(timezone.now())
@@ -118,6 +126,46 @@ class TestFigures:
             assert admin_client.get(figure(read).url).status_code == 200
 
 
+class TestErrorsOfTheLastHour:
+    def test_leave_out_what_is_muted_and_what_is_older(self):
+        muted = make_error_group(state=ErrorState.MUTED)
+        make_error_log(fingerprint=muted.fingerprint)
+        make_error_log(timestamp=timezone.now() - timedelta(minutes=61))
+        make_error_log(), make_error_log()
+
+        assert figure(figures.errors).value == "2"
+
+    def test_are_told_beside_the_usual_hour(self):
+        for hours in range(1, 25):
+            for _ in range(3):
+                make_error_log(timestamp=timezone.now() - timedelta(hours=hours, minutes=30))
+
+        shown = figure(figures.errors)
+
+        assert (shown.value, shown.under) == ("0", "usually 3 an hour")
+
+    def test_are_counted_no_further_than_a_flood_may_cost(self, monkeypatch):
+        monkeypatch.setattr("config.readings.MOST_IN_HOUR", 2)
+        monkeypatch.setattr("config.figures.MOST_IN_HOUR", 2)
+        for _ in range(3):
+            make_error_log()
+
+        assert figure(figures.errors).value == "2+"
+
+
+class TestUnseenNotifications:
+    def test_are_counted_and_how_many_of_them_warn(self):
+        make_notification(level="info"), make_notification(level="critical")
+        make_notification(seen_by="ada", seen_at=timezone.now())
+
+        shown = figure(figures.unseen)
+
+        assert (shown.value, shown.under, shown.tone) == ("2", "1 of them warn", "b-warn")
+
+    def test_leave_nothing_to_see(self):
+        assert figure(figures.unseen).under == "all seen"
+
+
 class TestNeeds:
     def test_are_silent_when_all_is_well(self, monkeypatch):
         monkeypatch.setattr(Readings, "jobs_ran", True)
@@ -168,6 +216,74 @@ class TestNeeds:
         assert "1 alert waits for candles" in found
         assert "1 checkpoint price is missing" in found
 
+    def test_name_errors_that_came_back_before_those_that_are_new(self):
+        make_error_group(error_type="NewError", count=900)
+        make_error_group(error_type="OldError", state=ErrorState.REGRESSED, culprit="")
+        make_error_group(error_type="MutedError", state=ErrorState.MUTED)
+
+        found = [need for need in needs() if "Error" in need]
+
+        assert found == [
+            "OldError came back after it was resolved",
+            "NewError in apps/bots/grid.py in close is new",
+        ]
+
+    def test_name_a_few_errors_and_count_the_rest(self):
+        for number in range(attention.MOST_OF_A_KIND + 3):
+            make_error_group(error_type=f"E{number}", count=number)
+
+        found = [need for need in needs() if "is new" in need or "error groups" in need]
+
+        assert len(found) == attention.MOST_OF_A_KIND + 1
+        assert found[0].startswith("E6 ")
+        assert found[-1] == "3 more error groups are new"
+
+    def test_name_a_burst_of_errors(self):
+        for _ in range(10):
+            make_error_log()
+
+        assert "10 errors in the last hour" in needs()
+
+    def test_take_a_usual_hour_and_a_few_errors_for_no_burst(self):
+        for _ in range(9):
+            make_error_log()
+        assert not [need for need in needs() if "last hour" in need]
+
+        make_error_log()
+        for hours in range(1, 25):
+            for _ in range(3):
+                make_error_log(timestamp=timezone.now() - timedelta(hours=hours, minutes=30))
+        assert not [need for need in needs() if "last hour" in need]
+
+    def test_name_notifications_that_warn_and_nobody_has_seen(self):
+        make_notification(subject="Bot is silent", level="critical")
+        make_notification(subject="Back again", level="info")
+        make_notification(subject="Was seen", seen_by="ada", seen_at=timezone.now())
+        make_notification(subject="New error: X", what="error_new")
+
+        found = needs()
+
+        assert "Bot is silent" in found
+        assert not {"Back again", "Was seen", "New error: X"} & set(found)
+
+    def test_name_log_lines_that_were_dropped_in_the_last_day(self):
+        for hours, dropped in ((1, 40), (20, 2), (25, 1_000)):
+            make_system_log(
+                logger_name="apps.logs.writer",
+                metadata={"dropped": dropped},
+                timestamp=timezone.now() - timedelta(hours=hours),
+            )
+        make_system_log(logger_name="apps.logs.writer", metadata={})
+        make_system_log(metadata={"dropped": 7})
+
+        assert "42 log lines were dropped" in needs()
+
+    def test_name_a_next_month_that_has_no_partition(self):
+        in_ten_years = timezone.now() + timedelta(days=3_650)
+
+        assert not [need for need in needs() if "Next month" in need]
+        assert "Next month has no place of its own in the logs" in needs(in_ten_years)
+
     def test_say_that_nobody_works(self):
         assert needs()[0] == "Worker and beat have not been seen"
 
@@ -198,14 +314,30 @@ class TestPage:
         assert "No alert has been raised yet." in shown
         assert "No alert of the last 30 days is settled yet." in shown
         assert "Nothing happened in the last 24 hours." in shown
+        assert "Nothing has happened yet." in shown
 
     def test_shows_foreign_text_as_text(self, admin_client):
-        make_alert(strategy="<script>x</script>", timestamp=timezone.now())
+        hostile = "<script>x</script>"
+        make_alert(strategy=hostile, timestamp=timezone.now())
+        make_system_log(message=hostile, logger_name=hostile, correlation_id=hostile)
+        make_error_group(error_type=hostile, message=f"\x1b{hostile}")
+        make_notification(subject=hostile)
 
         shown = admin_client.get(reverse("admin:index")).content.decode()
 
         assert "<script>x" not in shown
-        assert "&lt;script&gt;x" in shown
+        assert shown.count("&lt;script&gt;x") >= 6
+        assert "\x1b" not in shown
+
+    def test_says_where_the_chart_of_activity_stopped_counting(self, monkeypatch):
+        monkeypatch.setattr("config.readings.MOST_IN_HOUR", 2)
+        monkeypatch.setattr("config.desk.MOST_IN_HOUR", 2)
+        make_error_log(), make_user_action_log(), make_user_action_log(), make_user_action_log()
+
+        shown = desk.activity(Readings(timezone.now()))
+
+        labels = [each["label"] for each in shown["chart"]["datasets"]]
+        assert labels[2:] == ["Errors", "Requests (2+)"]
 
     def test_draws_outcomes_and_activity(self, admin_client):
         performance = make_performance(
@@ -219,6 +351,19 @@ class TestPage:
 
         assert shown.count("<bar-chart") == 2
         assert "breakout: 1 of 1" in shown
+
+    def test_shows_the_newest_lines_of_the_sources_one_may_open(self):
+        make_system_log(message="seen by all"), make_user_action_log(request_path="/secret/")
+        user = User.objects.create_user("reader", is_staff=True)
+        for name in ("view_recentactivity", "view_systemlog"):
+            user.user_permissions.add(Permission.objects.get(codename=name))
+        client = Client()
+        client.force_login(user)
+
+        shown = client.get(reverse("desk")).content.decode()
+
+        assert "seen by all" in shown
+        assert "/secret/" not in shown
 
     def test_shows_only_what_the_viewer_may_see(self):
         make_alert(symbol="SECRET/USD", timestamp=timezone.now())
@@ -244,6 +389,27 @@ class TestSearch:
         found = admin_client.get(SEARCH, {"s": alert.alert_id, "extended": "1"})
 
         assert alert.alert_id in found.content.decode()
+
+    def test_finds_a_trace_by_an_id_that_is_known(self, admin_client):
+        make_system_log(correlation_id="Order/17")
+
+        found = admin_client.get(SEARCH, {"s": "Order/17", "extended": "1"}).content.decode()
+
+        assert "Trace Order/17" in found
+        assert "/admin/logs/trace/?id=Order%2F17" in found
+
+    @pytest.mark.parametrize(
+        "term", ["4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"]
+    )
+    def test_offers_the_trace_of_what_looks_like_an_id(self, admin_client, term):
+        found = admin_client.get(SEARCH, {"s": term, "extended": "1"}).content.decode()
+
+        assert f"/admin/logs/trace/{term}/" in found
+
+    def test_offers_no_trace_of_other_words(self, admin_client):
+        found = admin_client.get(SEARCH, {"s": "breakout", "extended": "1"}).content.decode()
+
+        assert "Trace breakout" not in found
 
     def test_says_so_while_the_cache_is_away(self, admin_client, monkeypatch):
         def away(*args, **kwargs):

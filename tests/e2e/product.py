@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
 START_LIMIT = 120
 # What this test run was given for itself; a product of its own must not see it.
-OWN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "API_KEY_PEPPER", "BLOTTER_HOME", "HTTPS")
+OWN = (
+    "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "API_KEY_PEPPER", "BLOTTER_HOME", "HTTPS",
+    "LOG_TO_DATABASE",
+)  # fmt: skip
 
 
 class Product:
@@ -98,16 +101,26 @@ class Product:
             if b"celery" in (line := command_of(pid)) and b"worker" in line
         ]
 
-    def get(self, path: str, *, authorized: bool = True) -> tuple[int, Any]:
-        return self.request("GET", path, authorized=authorized)
+    def get(
+        self, path: str, *, authorized: bool = True, correlation_id: str = ""
+    ) -> tuple[int, Any]:
+        return self.request("GET", path, authorized=authorized, correlation_id=correlation_id)
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
         return self.request("POST", path, json.dumps(body).encode())
 
     def request(
-        self, method: str, path: str, body: bytes | None = None, *, authorized: bool = True
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        authorized: bool = True,
+        correlation_id: str = "",
     ) -> tuple[int, Any]:
         headers = {"Content-Type": "application/json"}
+        if correlation_id:
+            headers["X-Request-ID"] = correlation_id
         if authorized:
             headers["Authorization"] = f"Bearer {self.key}"
         url = path if path.startswith("http") else self.address + path

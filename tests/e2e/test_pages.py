@@ -23,10 +23,44 @@ PAGES = {
     "scorecard": ("Outcomes by strategy", 0),
     "alerts": ("breakout", 0),
     "candles": ("EUR/USD", 0),
+    "activity": ("bots.pages", 0),
+    "logs": ("bots.pages", 0),
+    "log": ("Sent along", 0),
+    "trace": ("In the order it happened", 0),
+    "errors": ("PageError", 0),
+    "error": ("Newest of them", 0),
+    "notifications": ("Not seen", 0),
     "docs": ("/api/v1/alerts/alerts/", 0),
 }
+CAUSE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARKUP = '<img src=x onerror="window.broken=1">'
 SCRIPT = "<script>window.broken=1</script>"
+# What a terminal acts on, and what turns the order of text; how both are shown.
+CONTROLS, CONTROLS_SEEN = "\x1b[31mred \u202egpj.exe", "␛[31mred ⟦U+202E⟧gpj.exe"
+# One cause with everything that may come of it, and a message longer than any screen.
+MAKE_LOGS = f"""
+from datetime import timedelta
+from django.utils import timezone
+from apps.logs import models
+from apps.logs.services.entries import store_entries
+from apps.logs.services.notifications import notify
+now = timezone.now()
+words = {MARKUP!r} + {SCRIPT!r} + {CONTROLS!r}
+def store(model, **values):
+    row = {{"timestamp": now - timedelta(seconds=2), "correlation_id": {CAUSE!r}}}
+    return store_entries(model=model, rows=[row | values], now=now)[0]
+where = {{"component": "bots.pages"}}
+store(models.SystemLog, level="ERROR", logger_name="bots.pages", message=words * 2_000)
+store(models.SystemLog, level="INFO", logger_name="bots.pages", message="W" * 3_000)
+store(models.SystemLog, level="WARNING", logger_name="bots.pages", message=words,
+    metadata={{words: [words]}}, timestamp=now - timedelta(seconds=1))
+store(models.TradingEvent, event_type="signal", symbol="EUR/USD")
+store(models.PerformanceLog, operation_name=words, duration_ms="812.5", **where)
+store(models.UserActionLog, action_type="api_call", request_path="/" + words, response_status=500)
+trace = 'File "/srv/apps/bots/pages.py", line 8, in close' + chr(10) + words
+store(models.ErrorLog, error_type="PageError", error_message=words, stack_trace=trace, **where)
+notify(what="bot_silent", level="critical", subject=words[:150], message=words, now=now)
+"""
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
@@ -61,6 +95,7 @@ def product(passable_folder):
             product.wake(f"apps.alerts.tasks.{task}")
         settled = "/api/v1/alerts/performance/?limit=1&status=settled"
         wait_for(lambda: product.get(settled)[1]["results"], 60, product.said)
+        product.manage("shell", "-c", MAKE_LOGS)
         yield product
 
 
@@ -111,6 +146,13 @@ def addresses(product, browser, login):
         "scorecard": "/admin/alerts/alert/scorecard/",
         "alerts": "/admin/alerts/alert/",
         "candles": "/admin/market/candle/?timestamp_last=all",
+        "activity": f"/admin/logs/recentactivity/?correlation_id={CAUSE}",
+        "logs": f"/admin/logs/systemlog/?correlation_id={CAUSE}",
+        "log": first(f"/admin/logs/systemlog/?correlation_id={CAUSE}&level__exact=WARNING"),
+        "trace": f"/admin/logs/trace/{CAUSE}/",
+        "errors": "/admin/logs/errorgroup/",
+        "error": first("/admin/logs/errorgroup/?error_type=PageError"),
+        "notifications": "/admin/logs/notification/",
         "docs": "/api/v1/docs/",
     }
     context.close()
@@ -226,6 +268,68 @@ class TestTextFromOutside:
         page = opened("/admin/")
         wait_for(lambda: page.reload() and page.get_by_text(text).count(), 20)
         assert page.evaluate("window.broken") is None
+
+    @pytest.mark.parametrize(
+        "name",
+        ["activity", "logs", "log", "trace", "errors", "error", "notifications"],
+    )
+    def test_is_shown_as_text_on_the_pages_of_logs(self, opened, addresses, name):
+        page = opened(addresses[name])
+
+        page.get_by_text(PAGES[name][0]).filter(visible=True).first.wait_for()
+        page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+        whole = page.locator("body").inner_text()
+        assert MARKUP in whole
+        assert page.evaluate("window.broken") is None
+        assert page.locator("img[src=x]").count() == 0
+        assert "\x1b" not in whole
+        assert "\u202e" not in whole
+        if name in ("log", "error"):
+            assert CONTROLS_SEEN in whole
+
+
+class TestLogs:
+    def test_lead_from_a_line_to_its_trace_and_back_to_the_line(self, opened, addresses):
+        page = opened(addresses["log"])
+
+        page.locator("a.b-trace").first.click()
+        page.get_by_text("In the order it happened").wait_for()
+        assert page.locator(".b-line li").count() == 7
+        page.locator(".b-line li").filter(has_text="signal - EUR/USD").locator("a").click()
+        page.get_by_role("heading", name="signal EUR/USD").wait_for()
+
+    def test_tell_times_in_the_zone_of_who_looks_with_utc_on_hover(self, opened, addresses):
+        moment = opened(addresses["log"]).locator("time[data-local=exact]").first
+
+        here, there = moment.inner_text(), moment.get_attribute("title")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", here)
+        assert there.splitlines()[1].endswith(" UTC")
+        ahead = datetime.fromisoformat(here) - datetime.fromisoformat(there.splitlines()[1][:19])
+        assert round(ahead.total_seconds() / 3600) in (1, 2)  # Berlin
+
+    def test_are_decided_about_and_acknowledged_by_hand(self, opened, addresses):
+        page = opened(addresses["error"])
+        page.get_by_role("button", name="Resolve").click()
+        page.get_by_text("1 error group resolved").wait_for()
+        page.get_by_role("button", name="Reopen").click()
+        page.get_by_role("button", name="Resolve").wait_for()
+
+        page = opened("/admin/logs/notification/?what=bot_silent")
+        page.locator("input.action-select").first.check()
+        page.locator("select[name=action]").first.select_option("acknowledge")
+        page.get_by_role("button", name="Run").click()
+        page.get_by_text("1 notification acknowledged").wait_for()
+
+    def test_are_found_by_their_id_in_the_command_search(self, opened):
+        page = opened("/admin/")
+        page.keyboard.press("Control+k")
+        page.locator("#search-input-command").press_sequentially(CAUSE)
+        page.get_by_text(f"Trace {CAUSE}").wait_for()
+
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+
+        page.get_by_text("In the order it happened").wait_for()
 
 
 def raised(product, **given):

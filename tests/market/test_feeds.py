@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from apps.logs.models import Notification
 from apps.market import tasks
 from apps.market.choices import FeedState
 from apps.market.domain import feeds as rules
@@ -277,6 +278,27 @@ class TestFetchDueFeeds:
 
         feed.refresh_from_db()
         assert (feed.state, feed.consecutive_failures, feed.last_error) == (FeedState.OK, 0, "")
+
+    def test_is_told_when_it_keeps_failing_and_when_it_works_again(self, monkeypatch):
+        play()
+        replay_feed()
+        real = service.connect
+
+        def away(feed):
+            raise ProviderUnreachable("Nobody there.")
+
+        monkeypatch.setattr(service, "connect", away)
+        told = []
+        for minutes in (0, 1, 3, 7):
+            fetch_due_feeds(now=NOON + minutes * MINUTE)
+            told.append(Notification.objects.count())
+        assert told == [0, 0, 1, 1]
+        monkeypatch.setattr(service, "connect", real)
+        fetch_due_feeds(now=NOON + HOUR)
+
+        kinds = list(Notification.objects.order_by("id").values_list("what", flat=True))
+        assert kinds == ["feed_failing", "feed_recovered"]
+        assert "Nobody there." in Notification.objects.order_by("id")[0].message
 
     def test_leaves_those_that_are_off_or_not_due(self):
         play()

@@ -120,3 +120,93 @@ class TestBadge:
     def test_refuses_a_color_that_does_not_exist(self):
         with pytest.raises(ValueError, match="mauve"):
             display.badge("Open", "mauve")
+
+
+class TestVisible:
+    @pytest.mark.parametrize(
+        ("sent", "seen"),
+        [
+            ("\x1b[31mred\x1b[0m", "␛[31mred␛[0m"),
+            ("bell\x07 null\x00 del\x7f", "bell␇ null␀ del␡"),
+            ("\x9b1m", "\\x9b1m"),
+            ("gpj\u202eexe", "gpj⟦U+202E⟧exe"),
+            ("no\u200bwidth", "no⟦U+200B⟧width"),
+            ("line\n\ttab", "line\n\ttab"),
+            ("carriage\r\n", "carriage␍\n"),
+            ("ünï 🚀 العربية", "ünï 🚀 العربية"),
+        ],
+    )
+    def test_shows_what_would_act_or_hide(self, sent, seen):
+        assert display.visible(sent) == seen
+
+    def test_is_what_every_foreign_text_goes_through(self):
+        for shown in (
+            display.text("\x1b"),
+            display.short_text("\x1b" + "long " * 50),
+            display.block("\x1b"),
+            display.folded("\x1b", "\x1b"),
+            display.raw_json({"\u202e": "\x7f"}),
+            display.for_export("\x1b"),
+            display.for_export({"\u202e": "\x7f"}),
+        ):
+            assert not {"\x1b", "\u202e", "\x7f"} & set(shown)
+
+
+class TestBlock:
+    def test_keeps_the_line_break_it_begins_with(self):
+        # A browser drops the first one after the tag.
+        assert display.block("\nfirst") == '<pre class="b-raw">\n\nfirst</pre>'
+
+    def test_says_why_there_is_none(self):
+        assert "It has no text." in display.block("", "It has no text.")
+
+    def test_folds_behind_its_summary(self):
+        shown = display.folded("grid.py in close", "<b>")
+
+        assert shown.startswith('<details class="b-fold"><summary>grid.py in close</summary>')
+        assert "&lt;b&gt;" in shown
+
+
+class TestMilliseconds:
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ("0", "0.000 ms"),
+            ("0.0312", "0.031 ms"),
+            ("88.25", "88.3 ms"),
+            ("950.2", "950 ms"),
+            ("1510", "1.51 s"),
+            ("61250", "61.3 s"),
+            ("450000", "450 s"),
+            ("36000000", "600.0 min"),
+        ],
+    )
+    def test_are_told_in_the_unit_that_fits(self, value, words):
+        assert display.duration_words(Decimal(value)) == words
+
+    def test_are_whole_on_hover(self):
+        assert 'title="61250.5 ms"' in display.milliseconds(Decimal("61250.50"))
+
+
+class TestExactMoment:
+    def test_shows_milliseconds_and_marks_itself_for_the_browser(self):
+        shown = display.exact_moment(NOON + timedelta(milliseconds=7))
+
+        assert ">2026-03-02 12:00:00.007 UTC<" in shown
+        assert 'data-local="exact"' in shown
+
+
+class TestSparkline:
+    def test_shows_whatever_happened_at_all(self):
+        shown = display.sparkline([0, 1, 1_000], "1,001 in 3 hours")
+
+        assert 'height="0"' in shown
+        assert 'height="2"' in shown
+        assert 'height="20"' in shown
+        assert 'aria-label="1,001 in 3 hours"' in shown
+
+    def test_draws_nothing_happening(self):
+        assert display.sparkline([0, 0], "none").count('height="0"') == 2
+
+    def test_says_of_each_bar_what_it_is(self):
+        assert "<title>Monday: 4</title>" in display.sparkline([4], "4", ["Monday: 4"])

@@ -146,6 +146,14 @@ class TestLists:
         assert "No candles in this span of time." in shown
         assert "timestamp_last=all" in shown
 
+    def test_say_that_filters_may_match_older_rows(self, admin_client):
+        make_candle(symbol="OLD/USD")
+
+        shown = page(admin_client, CANDLES, symbol="OLD/USD")
+
+        assert "No candles match these filters in this span of time." in shown
+        assert "?symbol=OLD%2FUSD&amp;timestamp_last=all" in shown
+
     def test_say_what_would_fill_them(self, admin_client):
         shown = page(admin_client, CANDLES, timestamp_last="all")
 

@@ -1,9 +1,18 @@
 """Reads over large tables: estimates that say so, values by index."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from apps.market.models import Candle
-from apps.shared.admin.reads import About, estimate, leads_an_index, rounded, values_by_index
+from apps.shared.admin.reads import (
+    About,
+    counts_in_slots,
+    estimate,
+    leads_an_index,
+    rounded,
+    values_by_index,
+)
 from tests.factories import make_candle
 
 
@@ -44,3 +53,27 @@ class TestOnTables:
 
     def test_values_of_an_empty_table_are_none(self):
         assert values_by_index(Candle, "symbol", limit=9) == []
+
+
+@pytest.mark.django_db
+class TestCountsInSlots:
+    NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def counts(self, **asked):
+        starts = [self.NOON, self.NOON + timedelta(hours=1)]
+        given = {"starts": starts, "step": timedelta(hours=1), "most": 10} | asked
+        return counts_in_slots(Candle.objects.filter(symbol="A"), "timestamp", **given)
+
+    def test_counts_from_included_until_excluded_in_one_query(self, django_assert_num_queries):
+        for minutes in (-5, 0, 55, 60, 115, 120):
+            make_candle(symbol="A", timestamp=self.NOON + timedelta(minutes=minutes))
+        make_candle(symbol="B", timestamp=self.NOON)
+
+        with django_assert_num_queries(1):
+            assert self.counts() == [2, 2]
+
+    def test_stops_where_it_is_told_to(self):
+        for minutes in range(0, 40, 5):
+            make_candle(symbol="A", timestamp=self.NOON + timedelta(minutes=minutes))
+
+        assert self.counts(most=3) == [3, 0]

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from apps.shared.api import batches, parsing, structs
 from apps.shared.api.errors import ApiError
-from apps.shared.api.rows import Amount, JsonObject, Moment, Price, Row, Symbol
+from apps.shared.api.rows import (
+    Amount,
+    Evidence,
+    EvidenceObject,
+    JsonObject,
+    Moment,
+    Price,
+    Row,
+    Symbol,
+)
+from apps.shared.errors import FieldError
 
 
 class Unit(StrEnum):
@@ -30,11 +40,22 @@ class Tick(Row):
 
 
 class Note(Row):
-    """A row that is always read by itself."""
+    """A row that may leave out fields and holds an object."""
 
     symbol: Symbol
     price: Price | None = None
     extra_data: JsonObject = {}
+
+
+class Line(Row):
+    """A row with texts that are taken whatever they hold."""
+
+    symbol: Symbol
+    message: Evidence
+    count: int | None = None
+    unit: Unit = Unit.DAY
+    timestamp: Moment | None = None
+    metadata: EvidenceObject = {}
 
 
 GOOD = {
@@ -185,6 +206,35 @@ ODD = {
 }
 
 
+# Rows of lines that the fast way may stumble over.
+VARIOUS = [
+    b'{"symbol":"A","message":"\\u0000\\ud800"}',
+    b'{"symbol":"A\\u0000","message":""}',
+    b'{"symbol":"\\u0041","message":"\\u00e9"}',
+    b'{"symbol":"A","message":"m","count":null}',
+    b'{"symbol":"A","message":"m","count":1.0}',
+    b'{"symbol":"A","message":"m","count":"1"}',
+    b'{"symbol":"A","message":"m","unit":null}',
+    b'{"symbol":"A","message":"m","timestamp":"2026-01-31T12:00:00"}',
+    b'{"symbol":"A","message":"m","timestamp":"2026-01-31T12:00:00+02:00"}',
+    b'{"symbol":"A","message":null}',
+    b'{"symbol":"A"}',
+    b'{"symbol":"A","message":"m","metadata":null}',
+    b'{"symbol":"A","message":"m","metadata":[]}',
+    b'{"symbol":"A","message":"m","metadata":{"x":1e5000}}',
+    b'{"symbol":"A","message":"m","metadata":{"x":1e-5000}}',
+    b'{"symbol":"A","message":"m","metadata":{"x":123456789012345678901234567890}}',
+    b'{"symbol":"A","message":"m","metadata":{"x":"\\u0000","\\u0000":1}}',
+    b'{"symbol":"A","message":"m","metadata":%b1%b}' % (b'{"x":' * 60, b"}" * 60),
+    b'{"symbol":"A","message":"m","metadata":%b1%b}' % (b'{"x":' * 63, b"}" * 63),
+    b'{"symbol":"A","message":"m","metadata":%b1%b}' % (b'{"x":' * 64, b"}" * 64),
+    b'{"symbol":"A","message":"%b"}' % (b"x" * 1_000_001),
+    b'{"symbol":"A","message":"m","Message":"m"}',
+    b" { } ",
+    b"[]",
+]
+
+
 def with_field(name: str, raw: str) -> bytes:
     parts = [f'"{key}":{raw if key == name else json.dumps(GOOD[key])}' for key in GOOD]
     return ("{" + ",".join(parts) + "}").encode()
@@ -215,8 +265,92 @@ class TestFastWay:
         assert batches.read_at_once(Tick, b'[%b,"size" :2}]' % row[:-1]) is None
         assert batches.read_at_once(Tick, b'[%b,"size"\n:2}]' % row[:-1]) is None
 
-    def test_is_not_taken_for_rows_with_optional_fields(self):
-        assert batches.read_at_once(Note, b'[{"symbol":"A"}]') is None
+    def test_is_taken_for_rows_that_leave_out_fields(self):
+        body = b'[{"symbol":"A"},{"symbol":"B","price":1,"extra_data":{"x":{"y":[0.10]}}}]'
+        decoded = batches.read_at_once(Note, body)
+
+        assert decoded is not None
+        assert not decoded.suspects
+        assert str(decoded.rows[1].extra_data["x"]["y"][0]) == "0.10"
+
+    @pytest.mark.parametrize("body", VARIOUS, ids=range(len(VARIOUS)))
+    def test_says_what_the_careful_way_says_of_rows_that_leave_out_fields(self, body):
+        wrapped = b"[%b,%b]" % (b'{"symbol":"A","message":"m"}', body)
+        batch = read(Line, wrapped)
+
+        try:
+            careful = structs.read_row(Line, parsing.loads(body))
+        except parsing.NotStrict as error:
+            careful = [FieldError("", error.code, error.message)]
+
+        assert (batch.failures.get(1) or batch.rows[-1]) == careful
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            b'{"symbol":"A","symbol":"A"}',
+            b'{"symbol":"A","symbol" :"A"}',
+            b'{"symbol":"A","symbo\\u006c":"A"}',
+            b'{"symbol":"A","extra_data":{"x":1,"x":2}}',
+            b'{"symbol":"A","extra_data":{"x":[{"y":1,"y" : 2}]}}',
+            b'{"symbol":"A","extra_data":{"\\"":1,"\\"":2}}',
+            b'{"symbol":"A","extra_data":{"\\\\":1,"\\\\":2}}',
+        ],
+    )
+    def test_finds_a_name_that_stands_twice_anywhere(self, row):
+        assert codes(read(Note, b'[{"symbol":"A"},%b]' % row)) == {1: [("", "duplicate_name")]}
+
+    @pytest.mark.parametrize("text", ['a":', 'a":"', '\\":', 'a" :', "{[", "é : _1", "e5", "\\\\"])
+    def test_is_not_misled_by_what_a_text_holds(self, text):
+        body = json.dumps([{"symbol": "A", "message": text, "metadata": {text: text}}])
+        decoded = batches.read_at_once(Line, body.encode())
+
+        assert decoded is None or decoded.rows[0].message == text
+        assert read(Line, body.encode()).rows[0].metadata == {text: text}
+
+    @given(
+        st.lists(
+            st.fixed_dictionaries(
+                {"symbol": st.just("A"), "message": st.text(max_size=6)},
+                optional={
+                    "count": st.one_of(st.none(), st.integers(), st.booleans(), st.floats()),
+                    "unit": st.sampled_from(["1m", "7m", None, 1]),
+                    "timestamp": st.one_of(
+                        st.none(), st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+                    ),
+                    "metadata": st.recursive(
+                        st.none()
+                        | st.booleans()
+                        | st.integers()
+                        | st.floats()
+                        | st.text(max_size=3),
+                        lambda inner: (
+                            st.lists(inner, max_size=3)
+                            | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+                        ),
+                        max_leaves=6,
+                    ),
+                    "other": st.just(1),
+                },
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        st.booleans(),
+    )
+    def test_agrees_with_the_careful_way_on_any_rows_that_leave_out_fields(self, rows, ascii_only):
+        texts = [json.dumps(each, ensure_ascii=ascii_only, allow_nan=True) for each in rows]
+        try:
+            bodies = [text.encode() for text in texts]
+            careful = [structs.read_row(Line, parsing.loads(body)) for body in bodies]
+        except (UnicodeEncodeError, parsing.NotStrict):
+            return
+        batch = read(Line, b"[%b]" % b", ".join(bodies))
+
+        assert batch.rows == [each for each in careful if isinstance(each, Line)]
+        assert batch.failures == {
+            place: each for place, each in enumerate(careful) if isinstance(each, list)
+        }
 
     @given(
         st.lists(

@@ -5,7 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from apps.shared.api.values import DocumentCheck, NumberCheck, Refused, TextCheck, TimeCheck
+from apps.shared.api.values import (
+    DocumentCheck,
+    EvidenceCheck,
+    KnownCheck,
+    NumberCheck,
+    Refused,
+    TextCheck,
+    TimeCheck,
+    is_address,
+)
 
 PRICE = NumberCheck(above=Decimal(0), below=Decimal(10) ** 20, places=18)
 TEXT = TextCheck(minimum=1, maximum=10)
@@ -170,3 +179,54 @@ class TestDocument:
     @pytest.mark.parametrize("value", [[], "{}", 1, None])
     def test_is_an_object(self, value):
         assert code_of(DocumentCheck(), value) == "type"
+
+
+class TestEvidence:
+    CHECK = EvidenceCheck(maximum=5)
+
+    @pytest.mark.parametrize("value", ["", "\0\ud800", " \n ", "12345"])
+    def test_is_taken_whatever_it_holds(self, value):
+        assert self.CHECK.read(value) == value
+        assert self.CHECK.admits([value, "a"], short=True)
+
+    def test_has_a_length(self):
+        assert code_of(self.CHECK, "123456") == "too_long"
+        assert not self.CHECK.admits(["a", "123456"], short=True)
+
+    @pytest.mark.parametrize("value", [None, 5, b"a", []])
+    def test_is_text(self, value):
+        assert code_of(self.CHECK, value) == "type"
+
+    def test_in_a_document_is_taken_too(self):
+        value = {"\0": ["\ud800", 1]}
+
+        assert DocumentCheck(evidence=True).read(value) == value
+        assert DocumentCheck(evidence=True).admits([value], short=True)
+        assert not DocumentCheck().admits([value], short=True)
+
+
+class TestKnown:
+    CHECK = KnownCheck(
+        knows=lambda value: value in ("a", 1), code="odd", message="No.", kinds=(str, int)
+    )
+
+    def test_is_kept_as_it_was_sent(self):
+        assert [self.CHECK.read(value) for value in ("a", 1)] == ["a", 1]
+        assert self.CHECK.admits(["a", 1], short=True)
+
+    @pytest.mark.parametrize(
+        ("value", "code"), [("b", "odd"), (2, "odd"), (True, "type"), (1.0, "type"), (None, "type")]
+    )
+    def test_is_refused_otherwise(self, value, code):
+        assert code_of(self.CHECK, value) == code
+        assert not self.CHECK.admits(["a", 1, value], short=True)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.7", "::1", "2001:db8::7", "::ffff:192.0.2.7"])
+def test_addresses_are_known(text):
+    assert is_address(text)
+
+
+@pytest.mark.parametrize("text", ["", "192.0.2", "192.0.2.07", "192.0.2.0/24", "fe80::1%eth0"])
+def test_what_is_no_address_is_known_too(text):
+    assert not is_address(text)

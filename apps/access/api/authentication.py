@@ -8,7 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from apps.access import services
-from apps.access.domain import bearer_token
+from apps.access.domain import shown_key
 from apps.access.models import ApiKey
 
 
@@ -27,10 +27,13 @@ class Client:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <key>``; the key becomes ``request.auth``."""
+    """``Authorization: Bearer <key>``, or Basic with the key as password.
+
+    The key becomes ``request.auth``.
+    """
 
     def authenticate(self, request: Request) -> tuple[Client, ApiKey] | None:
-        token = bearer_token(request.headers.get("Authorization", ""))
+        token = shown_key(request.headers.get("Authorization", ""))
         if token is None:
             return None
         now = timezone.now()
@@ -42,6 +45,8 @@ class KeyAuthentication(BaseAuthentication):
             except services.KeyRefused as refusal:
                 raise AuthenticationFailed(refusal.message, code=refusal.code) from refusal
             services.note_use(key=key, now=now)
+            # For the log of who did what.
+            request._request.api_key = key  # type: ignore[attr-defined]
         return Client(key.client), key
 
     def authenticate_header(self, request: Request) -> str:

@@ -34,6 +34,7 @@ from apps.shared.api.values import Refused
 from apps.shared.api.viewsets import FactViewSet, ReadOnlyViewSet, answer
 from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
+from apps.shared.wakeups import wake
 
 
 class AlertRow(Row):
@@ -109,8 +110,11 @@ class AlertViewSet(FactViewSet):
     ordering_fields = ["timestamp"]
 
     def store(self, rows: Sequence[AlertRow]) -> Ingested:
-        """Raise the alerts, each with an open performance."""
-        return services.raise_alerts(rows, now=timezone.now())
+        """Raise the alerts; a worker looks at once whether their prices are known already."""
+        outcome = services.raise_alerts(rows, now=timezone.now())
+        if outcome.created:
+            wake("apps.alerts.tasks.track_prices")
+        return outcome
 
 
 class TrackedPriceViewSet(ReadOnlyViewSet):

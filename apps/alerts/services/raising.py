@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from apps.alerts.domain.validation import AlertFacts, AlertRow, checked
 from apps.alerts.models import Alert
+from apps.logs.services.events import record_trading_events
 from apps.shared.ingest import Ingested, RowStatus, ingest
 
 OPEN_PERFORMANCES = """
@@ -45,6 +47,21 @@ def raise_alerts(rows: Sequence[AlertRow], *, now: datetime) -> Ingested:
     if created:
         with connection.cursor() as cursor:
             cursor.execute(OPEN_PERFORMANCES, {"alert_ids": created, "now": now})
+        known = set(created)
+        record_trading_events([event(alert) for alert in facts if alert.alert_id in known])
     outcome.merge(stored, places)
     outcome.sort()
     return outcome
+
+
+def event(alert: AlertFacts) -> dict[str, Any]:
+    """Return what the logs say of an alert that was raised."""
+    return {
+        "event_type": "alert_raised",
+        "symbol": alert.symbol,
+        "side": alert.direction,
+        "price": alert.entry_price,
+        "strategy": alert.strategy,
+        "alert_id": alert.alert_id,
+        "raised_at": alert.timestamp.isoformat(),
+    }

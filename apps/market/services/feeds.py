@@ -6,6 +6,8 @@ from time import monotonic
 
 from django.db import transaction
 
+from apps.logs.choices import NotificationLevel
+from apps.logs.services.notifications import notify
 from apps.market.choices import FeedState, ProviderName
 from apps.market.domain.candles import CandleRow
 from apps.market.domain.feeds import distrust, finished, next_fetch, retry_at
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 PAGE = 500
 # A worker that dies while fetching gives the feed back after this.
 LEASE = timedelta(minutes=5)
+# One failure is weather; so many in a row are worth telling.
+ALARMING_FAILURES = 3
 # One tick starts no fetch later than this, so that it ends before the next.
 TICK_SECONDS = 60 - FETCH_SECONDS
 
@@ -113,8 +117,11 @@ def note_success(feed: Feed, rows: list[CandleRow]) -> None:
         next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=asked_at),
         updated_at=asked_at,
     )
+    if feed.consecutive_failures >= ALARMING_FAILURES:
+        tell(feed, "feed_recovered", NotificationLevel.INFO, "brings candles again")
 
 
+@transaction.atomic
 def note_failure(feed: Feed, reason: str) -> None:
     failures, asked_at = feed.consecutive_failures + 1, feed.last_fetch_at
     assert asked_at is not None
@@ -124,4 +131,20 @@ def note_failure(feed: Feed, reason: str) -> None:
         last_error=reason.replace("\0", "\N{REPLACEMENT CHARACTER}")[:500],
         next_fetch_at=retry_at(failures, asked_at),
         updated_at=asked_at,
+    )
+    if failures == ALARMING_FAILURES:
+        tell(feed, "feed_failing", NotificationLevel.WARNING, "fails", reason)
+
+
+def tell(feed: Feed, what: str, level: NotificationLevel, words: str, message: str = "") -> None:
+    """Tell staff of a feed, in the transaction that notes how it went."""
+    assert feed.last_fetch_at is not None
+    notify(
+        what=what,
+        level=level,
+        subject=f"Feed of {feed} {words}"[:200],
+        message=message,
+        link=f"/admin/market/feed/{feed.pk}/change/",
+        dedupe_key=f"{what}:{feed.pk}:{feed.last_fetch_at.isoformat()}",
+        now=feed.last_fetch_at,
     )

@@ -78,11 +78,12 @@ class BoundedChangeList(ThingChangeList):
         per_page = self.list_per_page
         self.page_num = min(max(self.page_num, 1), MAX_PAGE)
         start = (self.page_num - 1) * per_page
-        rows = list(self.queryset[start : start + per_page + 1])
+        listed = self.model_admin.listed(self.queryset)
+        rows = list(listed[start : start + per_page + 1])
         if not rows and start:
             # Past the end, as an old link may be: the beginning is what there is to see.
             self.page_num, start = 1, 0
-            rows = list(self.queryset[: per_page + 1])
+            rows = list(listed[: per_page + 1])
         more = len(rows) > per_page
         self.has_next = more and self.page_num < MAX_PAGE
         self.has_previous = self.page_num > 1
@@ -96,6 +97,7 @@ class BoundedChangeList(ThingChangeList):
         self.show_admin_actions = True
         self.count_words = count_words(self.result_count, self.opts)
         self.result_list = rows[:per_page]
+        self.model_admin.prepare_rows(self.result_list)
         self.can_show_all = False
         self.multi_page = self.has_next or self.has_previous
         self.paginator = BoundedPaginator(self.result_list, per_page)

@@ -102,10 +102,12 @@ def bar_chart(
     *,
     stacked: bool = False,
     horizontal: bool = False,
+    logarithmic: bool = False,
 ) -> dict[str, Any]:
     """Return the JSON of a ``<bar-chart>``; datasets are (label, tone, values).
 
-    A label that is a number is a moment in seconds, shown as the viewer's hour.
+    A label that is a number is a moment in seconds, shown as the viewer's hour. In a
+    logarithmic one a few are seen beside thousands.
     """
     return {
         "labels": list(labels),
@@ -115,4 +117,5 @@ def bar_chart(
         ],
         "stacked": stacked,
         "horizontal": horizontal,
+        "logarithmic": logarithmic,
     }

@@ -104,7 +104,8 @@ class PeriodFilter(OwnFilter):
         self.after, self.before, self.last = self.names
         period = self.given.get(self.last)
         if period is None and not self.given and field_path == getattr(model_admin, "time", None):
-            period = getattr(model_admin, "default_period", None)
+            default = getattr(model_admin, "get_default_period", None)
+            period = default(request) if default else None
         self.period = period if period in PERIODS else None
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -248,6 +249,19 @@ class IndexedTextFilter(TextFilter):
 class ChoiceFilter(ChoicesDropdownFilter):
     """One of a closed vocabulary."""
 
+    def __init__(
+        self,
+        field: models.Field,
+        request: HttpRequest,
+        params: dict[str, Any],
+        model: type[models.Model],
+        model_admin: ModelAdmin,
+        field_path: str,
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        # A column that the database computes has the vocabulary of what comes of it.
+        self.field = getattr(field, "output_field", field)
+
     def chips(self) -> list[tuple[str, list[str]]]:
         value = self.value()
         if value in (None, ""):
@@ -278,7 +292,8 @@ def filter_for(model: type[models.Model], path: str) -> type[admin.FieldListFilt
     owner = model
     for relation in relations:
         owner = get_model_from_relation(owner._meta.get_field(relation))
-    field = column_of(owner, name)
+    column = column_of(owner, name)
+    field = getattr(column, "output_field", column)
     if field.choices:
         return ChoiceFilter
     if isinstance(field, models.BooleanField):

@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field, Model, Q, QuerySet
+from django.db.models import Field, JSONField, Model, Q, QuerySet, TextField
+from django.db.models.functions import Left
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -20,6 +21,8 @@ from apps.shared.admin.filters import filter_for
 from apps.shared.admin.reads import leads_an_index, words
 
 SEARCH_LIMIT = 200  # characters
+# The beginning of a long text, as a list reads it.
+CUT = "cut_"
 
 
 class ListAdmin(ModelAdmin):
@@ -31,6 +34,8 @@ class ListAdmin(ModelAdmin):
     signed: Sequence[str] = ()
     #: Fields whose type alone does not say how they look: {"leverage": display.times}.
     shows: Mapping[str, display.Show] = {}
+    #: Headings of a list that say more than the name of the field: {"correlation_id": "Trace"}.
+    titles: Mapping[str, str] = {}
     #: Why a field is empty, where it may be: {"final_return_24h": "No candle at 24 h."}
     empty_reasons: Mapping[str, str] = {}
     #: The fields of the page: [("Prices", ["entry_price", …])]. Empty: all of them in one group.
@@ -47,6 +52,7 @@ class ListAdmin(ModelAdmin):
     export_fields: Sequence[str] = ()
 
     ordering: Any = None
+    sortable_by: Sequence[str] | None = None
     search_help_text: str | None = None
     list_per_page = 50
     show_full_result_count = False
@@ -73,6 +79,35 @@ class ListAdmin(ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [self.column(name) for name in super().get_list_display(request)]
 
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        if not self.list_display_links:
+            return super().get_list_display_links(request, list_display)
+        return [self.column(name) for name in self.list_display_links]
+
+    def get_default_period(self, request: HttpRequest) -> str:
+        """Return the span of time to show when none is asked for; ``""`` is all of it."""
+        return self.default_period
+
+    def listed(self, queryset: QuerySet) -> QuerySet:
+        """Return the rows as a list reads them: of long texts the beginning, and none unseen.
+
+        A page of fifty messages of 200 kB each would otherwise be read to show a line of each.
+        """
+        long = [
+            field
+            for field in self.model._meta.concrete_fields
+            if isinstance(field, (TextField, JSONField))
+        ]
+        cuts = {
+            CUT + field.name: Left(field.name, display.READ_TEXT_LIMIT)
+            for field in long
+            if isinstance(field, TextField) and field.name in self.list_display
+        }
+        return queryset.defer(*(field.name for field in long)).annotate(**cuts)
+
+    def prepare_rows(self, rows: Sequence[Any]) -> None:
+        """Give the rows of a page what they show beside their own columns, read in one go."""
+
     def column(self, name: Any) -> Any:
         """Return what shows ``name`` in a list: its field's display, or ``name`` itself."""
         if not isinstance(name, str) or hasattr(self, name) or name == "__str__":
@@ -93,6 +128,8 @@ class ListAdmin(ModelAdmin):
         steps, reason = name.split("__"), self.empty_reasons.get(name, "")
 
         def column(thing: Any) -> Any:
+            if CUT + name in thing.__dict__:
+                return show(thing.__dict__[CUT + name], reason)
             for step in steps:
                 thing = getattr(thing, step, None)
                 if thing is None:
@@ -100,7 +137,8 @@ class ListAdmin(ModelAdmin):
             return show(thing, reason)
 
         column.__name__ = name
-        column.short_description = words(field.verbose_name)  # type: ignore[attr-defined]
+        title = self.titles.get(name) or words(field.verbose_name)
+        column.short_description = title  # type: ignore[attr-defined]
         column.admin_order_field = name  # type: ignore[attr-defined]
         return column
 
@@ -129,6 +167,8 @@ class ListAdmin(ModelAdmin):
 
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         columns = self.get_list_display(request)
+        if self.sortable_by is not None:
+            return [self.column(name) for name in self.sortable_by]
         if not self.large_table:
             return columns
         return [

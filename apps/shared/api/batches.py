@@ -5,10 +5,12 @@ perhaps fine but cannot be told cheaply; such a block is halved until what is le
 read row by row. Both ways say the same.
 """
 
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -17,6 +19,7 @@ import msgspec
 from apps.shared.api import parsing, structs, tables
 from apps.shared.api.errors import ApiError
 from apps.shared.api.rows import Row
+from apps.shared.api.values import MAX_NUMBER_TEXT, NUMBER
 from apps.shared.errors import FieldError
 
 R = TypeVar("R", bound=Row)
@@ -25,6 +28,7 @@ PART_ROWS = 10_000
 BLOCK_ROWS = 1_000
 # Fewer rows than this are read one by one rather than halved once more.
 SMALLEST_BLOCK = 8
+SPACE_BEHIND_NAME = re.compile(rb'"[ \t\r\n]+:')
 WHITE_SPACE = (b" ", b"\t", b"\n", b"\r")
 # Decimal() passes over underscores; the grammar of numbers does not know them.
 UNDERSCORE_IN_NUMBER = re.compile(rb'_(?:[-+.0-9_"]|[eE][-+0-9])')
@@ -195,14 +199,22 @@ class Decoded(NamedTuple, Generic[R]):
 
 
 def read_at_once(row: type[R], body: bytes) -> Decoded[R] | None:
-    """Return all rows of a JSON list, or None when its text itself is odd.
+    """Return all rows of a JSON list, or None when its text itself is odd."""
+    plan = structs.plan_of(row)
+    if not plan.columnar:
+        return None
+    if plan.uniform and b"\\" not in body and body.isascii():
+        return _read_uniform(row, body)
+    return _read_various(row, body)
+
+
+def _read_uniform(row: type[R], body: bytes) -> Decoded[R] | None:
+    """Read rows that all have the same fields, each a single value.
 
     Text without a backslash holds no hidden character; with as many names as its rows have
     fields, none stands twice.
     """
     plan = structs.plan_of(row)
-    if not plan.columnar or b"\\" in body or not body.isascii():
-        return None
     if UNDERSCORE_IN_NUMBER.search(body) or _has_space_before_colon(body):
         return None
     try:
@@ -215,6 +227,42 @@ def read_at_once(row: type[R], body: bytes) -> Decoded[R] | None:
         return Decoded(rows, set())
     short = not structs.may_be_long(body, plan.places)
     return Decoded(rows, structs.suspects(row, rows, short=short))
+
+
+def _read_various(row: type[R], body: bytes) -> Decoded[R] | None:
+    """Read rows of which each may leave out fields and hold objects.
+
+    Read without a type and written again, a text has fewer names when one stood twice.
+    """
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    if _has_space_before_colon(bare) and SPACE_BEHIND_NAME.search(bare):
+        return None
+    try:
+        body.decode()
+        rows: list[R] = _decoder_of(row).decode(body)
+        values = msgspec.json.decode(body)
+        again = msgspec.json.encode(values)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, OverflowError):
+        return None
+    if b"\\" in again:
+        again = again.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if bare.count(b'":') != again.count(b'":'):
+        return None
+    suspects = structs.suspects(row, rows, short=False)
+    for name in structs.plan_of(row).numbers:
+        # What Decimal() takes for a number is more than what is one here.
+        suspects.update(
+            place
+            for place, value in enumerate(values)
+            if isinstance(text := value.get(name), str)
+            and not (len(text) <= MAX_NUMBER_TEXT and NUMBER.fullmatch(text))
+        )
+    return Decoded(rows, suspects)
+
+
+@functools.cache
+def _decoder_of(row: type[R]) -> msgspec.json.Decoder[list[R]]:
+    return msgspec.json.Decoder(list[row], float_hook=Decimal)  # type: ignore[valid-type]
 
 
 def _has_space_before_colon(body: bytes) -> bool:

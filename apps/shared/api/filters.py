@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from apps.shared.api.errors import ApiError
-from apps.shared.api.values import UNSTORABLE, NumberCheck, Refused, TimeCheck
+from apps.shared.api.values import UNSTORABLE, NumberCheck, Refused, TimeCheck, is_address
 from apps.shared.errors import FieldError
 
 MAX_VALUES = 200
@@ -35,7 +35,17 @@ class Kind(Enum):
 # ``symbol=BTC/USDT``, ``symbol=A,B``, and ``timestamp_after`` / ``x_min`` and their ends.
 EXACT, ANY_OF, RANGE = Kind.EXACT, Kind.ANY_OF, Kind.RANGE
 
-FilterFields = Mapping[str, Kind | Sequence[Kind]]
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """A filter that is no column: what a value of it does to the rows."""
+
+    apply: Callable[[QuerySet[Any], Any], QuerySet[Any]]
+    description: str
+    flag: bool = False
+
+
+FilterFields = Mapping[str, Kind | Narrowing | Sequence[Kind]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +58,21 @@ class Parameter:
     many: bool
     description: str
     schema: Mapping[str, Any]
+    apply: Callable[[QuerySet[Any], Any], QuerySet[Any]] | None = None
 
 
 @functools.cache
-def _parameters(model: type[models.Model], declared: tuple[tuple[str, Kind], ...]) -> Any:
+def _parameters(
+    model: type[models.Model], declared: tuple[tuple[str, Kind | Narrowing], ...]
+) -> Any:
     found = {}
     for path, kind in declared:
-        for parameter in _of_field(model, path, kind):
-            found[parameter.name] = parameter
+        wanted = (
+            [_of_narrowing(path, kind)]
+            if isinstance(kind, Narrowing)
+            else _of_field(model, path, kind)
+        )
+        found.update({parameter.name: parameter for parameter in wanted})
     return found
 
 
@@ -64,9 +81,15 @@ def parameters(model: type[models.Model], declared: FilterFields) -> Mapping[str
     pairs = tuple(
         (path, kind)
         for path, kinds in declared.items()
-        for kind in ([kinds] if isinstance(kinds, Kind) else kinds)
+        for kind in ([kinds] if isinstance(kinds, Kind | Narrowing) else kinds)
     )
     return _parameters(model, pairs)  # type: ignore[no-any-return]
+
+
+def _of_narrowing(name: str, declared: Narrowing) -> Parameter:
+    read: Callable[[str], Any] = _read_flag if declared.flag else _read_text
+    schema = {"type": "boolean" if declared.flag else "string"}
+    return Parameter(name, "", read, False, declared.description, schema, declared.apply)
 
 
 def _of_field(model: type[models.Model], path: str, kind: Kind) -> list[Parameter]:
@@ -100,6 +123,9 @@ def field_at(model: type[models.Model], path: str) -> "models.Field[Any, Any]":
     while target is not None:
         field = target
         target = getattr(field, "target_field", None)
+    if isinstance(field, models.GeneratedField):
+        # What it holds says more than that it is computed.
+        field = field.output_field
     if not isinstance(field, models.Field):
         raise ImproperlyConfigured(f"{model.__name__} has no column at {path}.")
     return field
@@ -156,6 +182,12 @@ def _read_date(text: str) -> date:
         raise Refused("not_a_date", "Must be a date such as 2026-01-31.") from error
 
 
+def _read_address(text: str) -> str:
+    if not is_address(text):
+        raise Refused("not_an_address", "Must be an IPv4 or IPv6 address.")
+    return text
+
+
 def _choice(values: Sequence[Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if text not in values:
@@ -181,6 +213,7 @@ def _reader(field: "models.Field[Any, Any]") -> tuple[Callable[[str], Any], dict
         (models.UUIDField, _read_uuid, {"type": "string", "format": "uuid"}),
         (models.IntegerField, _read_whole, {"type": "integer"}),
         ((models.DecimalField, models.FloatField), _read_number, {"type": "number"}),
+        (models.GenericIPAddressField, _read_address, {"type": "string", "format": "ip"}),
         ((models.CharField, models.TextField), _read_text, {"type": "string"}),
     ]
     for kind, read, schema in kinds:
@@ -236,18 +269,37 @@ def _refusal(errors: list[FieldError], code: str = "invalid_parameter") -> ApiEr
 
 def condition(query: QueryDict, known: Mapping[str, Parameter]) -> Q:
     """Return the condition that the filters of a query stand for."""
-    found = Q()
+    found, _ = _asked(query, known)
+    return found
+
+
+def narrowed(
+    queryset: QuerySet[Any], query: QueryDict, known: Mapping[str, Parameter]
+) -> QuerySet[Any]:
+    """Return the rows that the filters of a query leave."""
+    found, steps = _asked(query, known)
+    queryset = queryset.filter(found)
+    for apply, value in steps:
+        queryset = apply(queryset, value)
+    return queryset
+
+
+def _asked(query: QueryDict, known: Mapping[str, Parameter]) -> tuple[Q, list[tuple[Any, Any]]]:
+    found, steps = Q(), []
     errors = []
     for name, parameter in known.items():
         if name not in query:
             continue
         try:
-            found &= _condition(query, parameter)
+            if parameter.apply is None:
+                found &= _condition(query, parameter)
+            else:
+                steps.append((parameter.apply, parameter.read(single(query, name))))
         except Refused as refused:
             errors.append(FieldError(f"?{name}", refused.code, refused.message))
     if errors:
         raise _refusal(errors)
-    return found
+    return found, steps
 
 
 def _condition(query: QueryDict, parameter: Parameter) -> Q:

@@ -22,6 +22,9 @@ from apps.shared.api.permissions import needed_scope
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# The answer of a verb that answers the row as it is stored then.
+STORED_ROW = "stored row"
+
 VERBS = {"GET": "read", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 OPENINGS = {
     "list": "List {many}",
@@ -38,7 +41,10 @@ def describe(
     body: type[msgspec.Struct] | None = None,
     answer: Any = None,
 ) -> Callable[[F], F]:
-    """Say what a handler is asked in its query or its body, and what type it answers with."""
+    """Say what a handler is asked in its query or its body, and what type it answers with.
+
+    ``answer=STORED_ROW``: it answers the row as its list shows it.
+    """
 
     def mark(handler: F) -> F:
         handler.described = {"query": query, "body": body, "answer": answer}  # type: ignore[attr-defined]
@@ -90,7 +96,7 @@ class Schema(AutoSchema):
         if self._action == "create":
             parts.append(
                 "Takes one object or a list. Of a list the valid rows are stored and the others"
-                " named; `atomic=1` stores all or none. The same row sent again is unchanged."
+                f" named; `atomic=1` stores all or none. {getattr(self.view, 'sent_again', '')}"
             )
         return "\n\n".join(part for part in parts if part).replace("``", "`")
 
@@ -213,6 +219,8 @@ class Schema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         answer = self._described("answer")
+        if answer is STORED_ROW:
+            return OpenApiResponse(self._answer_reference(), description="The row as it is stored.")
         return OpenApiResponse(
             {"type": "object"} if answer is None else self._struct_reference(answer),
             description="The answer.",

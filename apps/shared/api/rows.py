@@ -8,11 +8,21 @@ import msgspec
 from django.db.models import TextChoices
 from msgspec import Meta
 
-from apps.shared.api.values import ChoiceCheck, DocumentCheck, NumberCheck, TextCheck, TimeCheck
+from apps.shared.api.values import (
+    ChoiceCheck,
+    DocumentCheck,
+    EvidenceCheck,
+    KnownCheck,
+    NumberCheck,
+    TextCheck,
+    TimeCheck,
+    is_address,
+)
 from apps.shared.fields import PRICE_LIMIT, PRICE_PLACES, RATIO_DIGITS, RATIO_PLACES
 
 RATIO_LIMIT = Decimal(10) ** (RATIO_DIGITS - RATIO_PLACES)
 ZERO, ONE = Decimal(0), Decimal(1)
+EVIDENCE_LENGTH = 1_000_000
 
 
 class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -121,6 +131,19 @@ Word = Annotated[str, text(50, pattern=r"(?:\S+(?: \S+)*)?")]
 Name = Annotated[str, text(255)]
 Text = Annotated[str, text(100_000, prose=True)]
 
+Address = Annotated[
+    str,
+    Meta(
+        description="An IPv4 or IPv6 address.",
+        extra={
+            "check": KnownCheck(
+                knows=is_address,
+                code="not_an_address",
+                message="Must be an IPv4 or IPv6 address.",
+            )
+        },
+    ),
+]
 Moment = Annotated[
     datetime,
     Meta(
@@ -132,4 +155,20 @@ Moment = Annotated[
 JsonObject = Annotated[
     dict[str, Any],
     Meta(description="Any JSON object.", extra={"check": DocumentCheck()}),
+]
+
+Evidence = Annotated[
+    str,
+    Meta(
+        max_length=EVIDENCE_LENGTH,
+        description="Kept whatever it holds: NUL and halves of surrogate pairs become U+FFFD.",
+        extra={"check": EvidenceCheck(maximum=EVIDENCE_LENGTH)},
+    ),
+]
+EvidenceObject = Annotated[
+    dict[str, Any],
+    Meta(
+        description="Any JSON object; what its texts cannot hold is replaced by U+FFFD.",
+        extra={"check": DocumentCheck(evidence=True)},
+    ),
 ]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
+from apps.shared.api import parsing
 from apps.shared.api.rows import Row
 from apps.shared.api.values import Check, NumberCheck, Refused, pointer_part
 from apps.shared.errors import FieldError
@@ -38,8 +39,11 @@ class Plan:
 
     fields: tuple[Field, ...]
     names: frozenset[str]
-    # Every field must be sent and is checked by column, so that many rows go at once.
+    # Every field is checked by column, so that many rows go at once.
     columnar: bool
+    # Every field must be sent and holds one value: names that stand twice can be counted.
+    uniform: bool
+    numbers: tuple[str, ...]
     places: int
 
 
@@ -60,12 +64,14 @@ def plan_of(row: type[Row]) -> Plan:
         )
         for each in described.fields
     )
-    numbers = [field.check.places for field in fields if isinstance(field.check, NumberCheck)]
+    numbers = {f.name: f.check.places for f in fields if isinstance(f.check, NumberCheck)}
     return Plan(
         fields=fields,
         names=frozenset(field.name for field in fields),
         columnar=all(_is_columnar(each) for each in described.fields),
-        places=min(numbers, default=0),
+        uniform=all(each.required and _is_single(each) for each in described.fields),
+        numbers=tuple(numbers),
+        places=min(numbers.values(), default=0),
     )
 
 
@@ -97,12 +103,20 @@ def _choices(kind: inspect.Type) -> Iterator[str]:
             yield from map(str, member.values)
 
 
+def _kinds_of(field: inspect.Field) -> list[inspect.Type]:
+    without = inspect.Metadata | inspect.NoneType
+    return [kind for kind in _members(field.type) if not isinstance(kind, without)]
+
+
 def _is_columnar(field: inspect.Field) -> bool:
     plain = inspect.EnumType | inspect.BoolType | inspect.IntType | inspect.LiteralType
+    checked = next(_checks(field.type), None) is not None
+    return checked or all(isinstance(kind, plain) for kind in _kinds_of(field))
+
+
+def _is_single(field: inspect.Field) -> bool:
     kinds = [kind for kind in _members(field.type) if not isinstance(kind, inspect.Metadata)]
-    checked = next(_checks(field.type), None)
-    simple = checked is not None and not isinstance(kinds[0], inspect.DictType)
-    return field.required and len(kinds) == 1 and (simple or isinstance(kinds[0], plain))
+    return len(kinds) == 1 and not isinstance(kinds[0], inspect.DictType)
 
 
 # --- One row, carefully -------------------------------------------------------------------
@@ -181,11 +195,12 @@ def suspects(row: type[R], rows: Sequence[R], *, short: bool) -> set[int]:
         if field.check is None:
             continue
         column = list(map(attrgetter(field.name), rows))
-        if not field.check.admits(column, short=short):
+        given = [value for value in column if value is not None] if field.nullable else column
+        if given and not field.check.admits(given, short=short):
             found.update(
                 place
                 for place, value in enumerate(column)
-                if not field.check.admits([value], short=short)
+                if value is not None and not field.check.admits([value], short=short)
             )
     return found
 
@@ -224,4 +239,9 @@ def _from_cell(kind: inspect.Type, cell: str) -> Any:
         return {"true": True, "false": False}.get(cell.lower(), cell)
     if isinstance(kind, inspect.IntType) and re.fullmatch(r"-?[0-9]{1,18}", cell):
         return int(cell)
+    if isinstance(kind, inspect.DictType):
+        try:
+            return parsing.loads(cell)
+        except parsing.NotStrict:
+            return cell
     return cell

@@ -3,14 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from apps.shared.api import structs
 from apps.shared.api.errors import ApiError
 from apps.shared.api.rows import Row
-from apps.shared.api.values import NumberCheck
 from apps.shared.errors import FieldError
 
 R = TypeVar("R", bound=Row)
@@ -24,8 +23,6 @@ def read_table(row: type[Row], body: bytes) -> tuple[list[str], list[Line]]:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ApiError(400, "not_utf8", f"Byte {error.start} is not UTF-8.") from error
-    if "\x00" in text:
-        raise ApiError(400, "unstorable", "Holds a NUL character.")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader)]
@@ -77,15 +74,15 @@ def _read_at_once(
     if not plan.columnar or any(len(cells) != len(header) for _, cells in lines):
         return None
     columns = dict(zip(header, zip(*(cells for _, cells in lines), strict=True), strict=True))
-    checks = {each.name: each.check for each in plan.fields}
     numbers = "\n".join(
-        "\n".join(column)
-        for name, column in columns.items()
-        if isinstance(checks[name], NumberCheck)
+        "\n".join(column) for name, column in columns.items() if name in plan.numbers
     ).encode(errors="replace")
     if not numbers.isascii() or b"_" in numbers:
         return None
-    values = [dict(zip(header, cells, strict=True)) for _, cells in lines]
+    values: list[dict[str, Any]] = [dict(zip(header, cells, strict=True)) for _, cells in lines]
+    if not plan.uniform:
+        given = ({name: cell for name, cell in each.items() if cell} for each in values)
+        values = [structs.from_text(row, each) for each in given]
     try:
         rows: list[R] = msgspec.convert(values, list[row])  # type: ignore[valid-type]
     except msgspec.ValidationError:

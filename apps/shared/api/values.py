@@ -5,14 +5,17 @@ Every check comes twice: ``read`` takes one JSON value and says what is wrong wi
 gets a no reads row by row.
 """
 
+import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import msgspec
+
+from apps.shared.api.parsing import MAX_DEPTH, MAX_INTEGER_DIGITS
 
 # What a number may look like inside a string; Decimal() itself would also take "1_0".
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
@@ -24,6 +27,11 @@ AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 # With years at the very edge an offset would carry the moment out of what can be stored.
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# Numbers beyond this many digits are no numbers of anything.
+MAX_EXPONENT = 1000
+LARGEST_INTEGER = 10**MAX_INTEGER_DIGITS - 1
+# One less for the row around a document, and one for the list around the row.
+DOCUMENT_DEPTH = MAX_DEPTH - 2
 
 
 class Refused(Exception):
@@ -198,38 +206,116 @@ def _in_range(moment: datetime) -> bool:
     return EARLIEST <= moment <= LATEST
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceCheck:
+    """A text that is kept whatever it holds; what no column can hold is replaced on its way.
+
+    For messages and tracebacks: a strange character must not cost the line that tells of it.
+    """
+
+    maximum: int
+
+    def read(self, value: Any) -> str:
+        """Return the text as it is."""
+        if not isinstance(value, str):
+            raise Refused("type", "Must be a string.")
+        if len(value) > self.maximum:
+            raise Refused("too_long", f"Must have at most {self.maximum} characters.")
+        return value
+
+    def admits(self, column: Sequence[str], *, short: bool) -> bool:
+        """Tell whether all are short enough."""
+        return max(map(len, column)) <= self.maximum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCheck:
+    """A word or a whole number that a function knows; it is kept as it was sent."""
+
+    knows: Callable[[Any], bool]
+    code: str
+    message: str
+    kinds: tuple[type, ...] = (str,)
+
+    def read(self, value: Any) -> Any:
+        """Return the value as it is."""
+        if type(value) not in self.kinds:
+            raise Refused("type", self.message)
+        if not self.knows(value):
+            raise Refused(self.code, self.message)
+        return value
+
+    def admits(self, column: Sequence[Any], *, short: bool) -> bool:
+        """Tell whether all are known; few different ones are the rule."""
+        # With its type: True and 1 are one and the same to a set.
+        found = {(type(value), value) for value in column}
+        return all(kind in self.kinds and self.knows(value) for kind, value in found)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IPv4 or IPv6 address, without a zone and without a mask."""
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentCheck:
-    """A JSON object of any content that PostgreSQL can keep."""
+    """A JSON object of any content that PostgreSQL can keep.
+
+    ``evidence``: texts in it may also hold what is replaced where they are stored.
+    """
+
+    evidence: bool = False
 
     def read(self, value: Any) -> dict[str, Any]:
         """Return the object; its numbers are exact decimals."""
         if not isinstance(value, dict):
             raise Refused("type", "Must be a JSON object.")
-        check_document(value, "")
+        check_document(value, "", evidence=self.evidence)
         return value
 
-    def admits(self, column: Sequence[Any], *, short: bool) -> bool:
-        """Tell no: what stands inside an object is always looked at."""
-        return False
+    def admits(self, column: Sequence[dict[str, Any]], *, short: bool) -> bool:
+        """Tell whether all objects can be kept."""
+        return all(is_fine(value, DOCUMENT_DEPTH, evidence=self.evidence) for value in column)
 
 
-def check_document(value: Any, pointer: str) -> None:
+def check_document(value: Any, pointer: str, *, evidence: bool = False) -> None:
     """Raise Refused for what a JSON column cannot keep, wherever it stands inside."""
     if isinstance(value, str):
-        if UNSTORABLE.search(value):
+        if not evidence and UNSTORABLE.search(value):
             raise Refused("unstorable", "Holds NUL or half of a surrogate pair.", pointer)
     elif isinstance(value, Decimal):
-        if not value.is_finite() or abs(value.adjusted()) > 1000:
+        if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
             raise Refused("out_of_range", "Is too large or too small to be kept.", pointer)
     elif isinstance(value, dict):
         for name, inner in value.items():
             where = f"{pointer}/{pointer_part(name)}"
-            check_document(name, where)
-            check_document(inner, where)
+            check_document(name, where, evidence=evidence)
+            check_document(inner, where, evidence=evidence)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            check_document(inner, f"{pointer}/{index}")
+            check_document(inner, f"{pointer}/{index}", evidence=evidence)
+
+
+def is_fine(value: Any, depth: int, *, evidence: bool) -> bool:
+    """Tell whether a JSON value can be kept, at most ``depth`` deep; a no may be a doubt."""
+    if isinstance(value, str):
+        return evidence or not UNSTORABLE.search(value)
+    if isinstance(value, dict):
+        return depth > 0 and all(
+            (evidence or not UNSTORABLE.search(name))
+            and is_fine(inner, depth - 1, evidence=evidence)
+            for name, inner in value.items()
+        )
+    if isinstance(value, list):
+        return depth > 0 and all(is_fine(inner, depth - 1, evidence=evidence) for inner in value)
+    if isinstance(value, Decimal):
+        return value.is_finite() and abs(value.adjusted()) <= MAX_EXPONENT
+    if isinstance(value, int):
+        return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
+    return value is None
 
 
 def pointer_part(name: str) -> str:
@@ -237,4 +323,6 @@ def pointer_part(name: str) -> str:
     return UNSTORABLE.sub("\ufffd", name).replace("~", "~0").replace("/", "~1")
 
 
-Check = NumberCheck | TextCheck | ChoiceCheck | TimeCheck | DocumentCheck
+Check = (
+    NumberCheck | TextCheck | EvidenceCheck | ChoiceCheck | KnownCheck | TimeCheck | DocumentCheck
+)

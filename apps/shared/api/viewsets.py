@@ -77,7 +77,7 @@ class ReadOnlyViewSet(GenericViewSet[Any]):
         text = filters.single(query, "cursor")
         resource = request.path
         cursor = pagination.read_cursor(text, resource, ordering) if text else None
-        queryset = self.get_queryset().filter(filters.condition(query, known))
+        queryset = filters.narrowed(self.get_queryset(), query, known)
         page = pagination.page_of(queryset, ordering, cursor, limit)
         rows = listing.rows_as_json(page, fields, ordering.field)
         return json_response(
@@ -152,6 +152,8 @@ class FactViewSet(ReadOnlyViewSet):
     row: ClassVar[type[Row]]
     key: ClassVar[Sequence[str]] = ()
     bulk: ClassVar[bool] = False
+    # What the documentation says of a row that comes once more.
+    sent_again: ClassVar[str] = "The same row sent again is unchanged."
 
     def prepare(self, rows: Sequence[Any]) -> Any:
         """Do what needs no database, while the part before is stored; ``store`` gets the result.

@@ -6,7 +6,15 @@ from apps.shared import display
 
 register = template.Library()
 
-for shown in (display.age, display.moment, display.price, display.signed_pct, display.number):
+for shown in (
+    display.age,
+    display.exact_moment,
+    display.moment,
+    display.number,
+    display.price,
+    display.signed_pct,
+    display.visible,
+):
     register.filter(shown.__name__, shown)
 
 
