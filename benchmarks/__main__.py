@@ -12,7 +12,10 @@ from rich.table import Table
 import benchmarks
 from benchmarks.harness import LARGE_DATABASE, Case, Result, databases, measure
 
-CASES = ["intake", "lists", "imports", "admin", "alerts"]
+CASES = [
+    "intake", "lists", "imports", "admin", "alerts",
+    "log_lists", "log_activity", "log_intake", "log_partitions",
+]  # fmt: skip
 
 
 def main(pattern: str) -> int:

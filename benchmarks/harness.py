@@ -216,7 +216,9 @@ class Server:
 
 
 @contextmanager
-def serving(key: str = "", *, database: str = DATABASE) -> Iterator[Server]:
+def serving(
+    key: str = "", *, database: str = DATABASE, settings: str = SETTINGS
+) -> Iterator[Server]:
     """Have a gunicorn process answer on a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -225,7 +227,10 @@ def serving(key: str = "", *, database: str = DATABASE) -> Iterator[Server]:
     command = [sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", address]
     command += ["--worker-class", "gthread", "--threads", "2", "--no-control-socket"]
     command += ["--log-level", "error", "--timeout", "300"]
-    environment = os.environ | {"DATABASE_URL": address_of(os.environ["DATABASE_URL"], database)}
+    environment = os.environ | {
+        "DATABASE_URL": address_of(os.environ["DATABASE_URL"], database),
+        "DJANGO_SETTINGS_MODULE": settings,
+    }
     process = subprocess.Popen(command, env=environment)
     try:
         _wait_for(port, process)

@@ -29,7 +29,7 @@ NAME = "apps.logs.writer"
 BATCHES = "apps.logs.services.batches"
 # Texts beyond LARGE characters are counted too: a flood of long ones must not fill the memory.
 LARGE, LARGE_CAPACITY = 4_096, 64_000_000
-BATCH_ROWS, BATCH_CHARACTERS = 20_000, 8_000_000
+BATCH_ROWS, BATCH_CHARACTERS = 50_000, 20_000_000
 GATHER = 0.2  # seconds
 LONGEST_PAUSE = 5.0
 EXIT_LIMIT = 2.0
@@ -215,7 +215,6 @@ class Writer:
         self._in_hand = 1
         if self._queue.qsize() < BATCH_ROWS:
             self._hurry.wait(GATHER)
-        self._hurry.clear()
         while True:
             if isinstance(item, Mark):
                 item.taken = True
@@ -232,6 +231,9 @@ class Writer:
                 item = self._queue.get_nowait()
             except Empty:
                 break
+        if marks:
+            # Only now: between their coming and here there may be many batches.
+            self._hurry.clear()
         return rows, marks, large
 
     def _deliver(self, rows: list[tuple[str, Mapping[str, Any]]]) -> None:

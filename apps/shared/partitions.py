@@ -18,7 +18,7 @@ from psycopg.errors import LockNotAvailable
 
 TIME = "timestamp"
 # Who waits for a lock makes everybody behind wait as well.
-LOCK_MILLISECONDS = 30
+LOCK_MILLISECONDS = 15
 PAUSE_SECONDS = 0.5
 PATIENCE = timedelta(seconds=20)
 

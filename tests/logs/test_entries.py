@@ -50,7 +50,7 @@ class TestStoreEntries:
             assert {name: getattr(row, name) for name in rows[model]} == rows[model]
 
     def test_gives_ids_that_are_unique_over_all_tables(self):
-        ids = store_entries(model=SystemLog, rows=[LINE] * 3, now=NOW)
+        ids = [*store_entries(model=SystemLog, rows=[LINE] * 3, now=NOW)]
         ids += store_entries(model=TradingEvent, rows=[{"event_type": "x"}] * 3, now=NOW)
 
         assert len(set(ids)) == 6
@@ -103,6 +103,42 @@ class TestStoreEntries:
         [group] = ErrorGroup.objects.all()
         assert group.count == 3
         assert set(ErrorLog.objects.values_list("fingerprint", flat=True)) == {group.fingerprint}
+
+
+class Interrupted:
+    """A cursor between whose ids others take theirs."""
+
+    def __init__(self, cursor):
+        self.cursor = cursor
+
+    def execute(self, statement, values):
+        taken = "(SELECT nextval('log_entries_id_seq') AS id FROM"
+        assert taken in statement
+        gaps = "nextval('log_entries_id_seq') * 0 + nextval('log_entries_id_seq')"
+        self.cursor.execute(statement.replace("nextval('log_entries_id_seq')", gaps), values)
+
+    def fetchone(self):
+        return self.cursor.fetchone()
+
+
+class TestTakeIds:
+    def test_gives_ids_that_follow_one_another(self):
+        with connection.cursor() as cursor:
+            ids = take_ids(cursor, 1_000)
+            later = take_ids(cursor, 1)
+
+        assert list(ids) == list(range(ids[0], ids[0] + 1_000))
+        assert later[0] > ids[-1]
+
+    def test_gives_those_between_which_others_took_theirs(self):
+        with connection.cursor() as cursor:
+            ids = take_ids(Interrupted(cursor), 10)
+
+        assert list(ids) == list(range(ids[0], ids[0] + 20, 2))
+
+    def test_takes_none_for_nothing(self):
+        with connection.cursor() as cursor:
+            assert list(take_ids(cursor, 0)) == []
 
 
 class TestWrite:
