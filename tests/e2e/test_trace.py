@@ -95,8 +95,8 @@ class TestSecrets:
     def test_none_of_any_input_is_in_a_dump_of_the_database(self, product):
         sent = []
 
-        def texts():
-            found = planted()
+        def texts(kinds=None):
+            found = planted()[:kinds]
             sent.extend(secret for secret, _ in found)
             return [text for _, text in found]
 
@@ -130,7 +130,7 @@ class TestSecrets:
                 fields | dict.fromkeys(free, text) | {"metadata": {"a": [{"b": text}], text: 1}}
                 for text in texts()
             ]
-            rows += [fields | dict.fromkeys(free, "x") | {"metadata": {"password": texts()[0]}}]
+            rows += [fields | dict.fromkeys(free, "x") | {"metadata": {"password": texts(1)[0]}}]
             path = f"{LOGS}/{resource}/"
             status, answer = product.post(path, rows)
             assert (status, answer.get("failed")) == (201, 0), answer
