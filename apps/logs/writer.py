@@ -137,8 +137,9 @@ class Writer:
         if not patient and not apps.ready:
             return False
         deadline, failures = time.monotonic() + timeout, self._failures
-        self._queue.put(mark)
+        # In this order: whoever takes the mark ends the haste, so it must have begun before.
         self._hurry.set()
+        self._queue.put(mark)
         while (left := deadline - time.monotonic()) > 0:
             if mark.passed.wait(left if patient else min(left, 0.02)):
                 return True

@@ -8,6 +8,7 @@ from django.db import models
 PRICE_DIGITS, PRICE_PLACES = 38, 18
 RATIO_DIGITS, RATIO_PLACES = 20, 8
 PRICE_LIMIT = Decimal(10) ** (PRICE_DIGITS - PRICE_PLACES)
+RATIO_LIMIT = Decimal(10) ** (RATIO_DIGITS - RATIO_PLACES)
 # Python computes with 28 digits unless told otherwise, and would round a long price.
 WIDE = Context(prec=2 * PRICE_DIGITS)
 

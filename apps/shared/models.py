@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.shared.fields import PRICE_LIMIT
+from apps.shared.fields import PRICE_LIMIT, RATIO_LIMIT
 
 
 class CreatedModel(models.Model):
@@ -35,6 +35,17 @@ def known_choices(
 ) -> models.CheckConstraint:
     """Hold a closed vocabulary in the database too."""
     return models.CheckConstraint(condition=Q(**{f"{field}__in": choices.values}), name=name)
+
+
+def measured(field: str, *, name: str) -> models.CheckConstraint:
+    """Hold a duration or another measure at zero or above, and away from NaN (see ``positive``)."""
+    bounds = {f"{field}__gte": Decimal(0), f"{field}__lt": RATIO_LIMIT}
+    return models.CheckConstraint(condition=Q(**bounds), name=name)
+
+
+def finite(field: str, *, name: str) -> models.CheckConstraint:
+    """Hold a price or size of either sign away from NaN (see ``positive``)."""
+    return models.CheckConstraint(condition=Q(**{f"{field}__lt": PRICE_LIMIT}), name=name)
 
 
 def positive(field: str, *, name: str) -> models.CheckConstraint:

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # However many requests ask, a task is woken so often at most by one process.
 PAUSE_SECONDS = 1.0
+# A broker that does not answer is left alone for so long: beats come anyway.
+REST_SECONDS = 15.0
 EXPIRES_SECONDS = 60
 
 
@@ -35,8 +37,9 @@ def wake(task: str) -> None:
 class Waker:
     """Sends wake-ups from a thread of its own; a task that waits to be sent is not asked twice."""
 
-    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+    def __init__(self, pause: float = PAUSE_SECONDS, rest: float = REST_SECONDS) -> None:
         self.pause = pause
+        self.rest = rest
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
@@ -68,6 +71,7 @@ class Waker:
                 current_app.send_task(task, expires=EXPIRES_SECONDS)
             except (OperationalError, OSError) as error:
                 logger.warning("%s was not woken: %s", task, error)
+                time.sleep(self.rest)
 
 
 waker = Waker()

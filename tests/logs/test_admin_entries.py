@@ -222,6 +222,14 @@ class TestOperations:
         assert f"/{other.pk}/change/" not in shown
         assert "Severity: Warning" in shown or "severity: Warning" in shown
 
+    def test_show_what_they_cost_with_its_unit(self, admin_client):
+        make_performance_log(memory_usage_mb="312.5", cpu_usage_percent="73.2")
+
+        shown = page(admin_client, "admin:logs_performancelog_changelist")
+
+        assert "312.5 MB" in shown
+        assert "73.2 %" in shown
+
     def test_show_their_duration_in_the_unit_that_fits(self, admin_client):
         make_performance_log(duration_ms="61250.5")
 

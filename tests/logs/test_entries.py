@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from psycopg.errors import UniqueViolation
 
 from apps.logs.models import (
@@ -18,7 +18,12 @@ from apps.logs.models import (
     UserActionLog,
 )
 from apps.logs.services.entries import complete, store_entries, take_ids, write
-from tests.factories import make_system_log
+from tests.factories import (
+    make_performance_log,
+    make_system_log,
+    make_trading_event,
+    make_user_action_log,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LINE = {"level": "INFO", "logger_name": "bots.grid", "message": "started"}
@@ -103,6 +108,36 @@ class TestStoreEntries:
         [group] = ErrorGroup.objects.all()
         assert group.count == 3
         assert set(ErrorLog.objects.values_list("fingerprint", flat=True)) == {group.fingerprint}
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("value", ["NaN", "-1"])
+    @pytest.mark.parametrize(
+        ("make", "name"),
+        [
+            (make_performance_log, "duration_ms"),
+            (make_performance_log, "memory_usage_mb"),
+            (make_performance_log, "cpu_usage_percent"),
+            (make_user_action_log, "duration_ms"),
+        ],
+    )
+    def test_are_never_below_zero_and_never_nan(self, make, name, value):
+        row = make()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            set_raw(row, name, value)
+
+    @pytest.mark.parametrize("name", ["quantity", "price"])
+    def test_of_trading_are_never_nan(self, name):
+        row = make_trading_event()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            set_raw(row, name, "NaN")
+
+
+def set_raw(row, name, value):
+    """Write past Django, which knows no NaN."""
+    with connection.cursor() as cursor:
+        table = row._meta.db_table
+        cursor.execute(f"UPDATE {table} SET {name} = %s::numeric WHERE id = %s", [value, row.pk])
 
 
 class Interrupted:

@@ -21,6 +21,7 @@ from apps.logs import writer as module
 from apps.logs.models import ENTRIES, ErrorGroup, ErrorLog, SystemLog, TradingEvent
 from apps.logs.services import batches
 from apps.logs.writer import LARGE, LARGE_CAPACITY, NAME, Writer
+from apps.shared.copying import BLOCK_ROWS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -232,16 +233,28 @@ class TestFullQueue:
         assert LARGE_CAPACITY > 200_000 * 100
 
 
+class TestFlush:
+    def test_leaves_no_haste_behind(self, writer):
+        for number in range(300):
+            writer.put(SystemLog, line(str(number)))
+            assert writer.flush(LIMIT)
+
+        assert not writer._hurry.is_set()
+
+
 class TestPoisonRow:
-    def test_is_dropped_alone(self, writer):
-        rows = [line(str(count)) for count in range(300)]
-        rows[123] = line("poison", level="LOUD")
+    # More than a block are written by a thread of their own, which has to hand the error over.
+    @pytest.mark.parametrize("size", [300, 3 * BLOCK_ROWS + 7])
+    @pytest.mark.parametrize("wrong", [{"level": "LOUD"}, {"timestamp": "yesterday"}])
+    def test_is_dropped_alone(self, writer, size, wrong):
+        rows = [line(str(count)) for count in range(size)]
+        rows[123] = line("poison", **wrong)
 
         writer.put(SystemLog, rows)
 
         assert writer.flush(LIMIT)
-        assert stored() == [str(count) for count in range(300) if count != 123]
-        assert (writer.written, writer.dropped) == (300, 1)  # the report is a line too
+        assert stored() == [str(count) for count in range(size) if count != 123]
+        assert (writer.written, writer.dropped) == (size, 1)  # the report is a line too
 
     def test_is_said_with_its_reason(self, writer):
         writer.put(SystemLog, line("poison", level="LOUD"))

@@ -85,8 +85,21 @@ class TestWaker:
 
         assert arrived(broker, 1) == [("look", "one"), ("look", "two")]
 
+    def test_leaves_a_broker_that_is_away_alone_for_a_while(self, broker, monkeypatch):
+        slept = []
+        monkeypatch.setattr(wakeups.time, "sleep", slept.append)
+        waker = wakeups.Waker(pause=0, rest=7)
+        broker.error = OperationalError("nobody there")
+        waker.ask("look", "one")
+        arrived(broker, 1)
+        broker.error = None
+        waker.ask("look", "two")
+        arrived(broker, 1)
+
+        assert slept.count(7) == 1
+
     def test_outlives_a_broker_that_is_away(self, broker):
-        waker = wakeups.Waker(pause=0)
+        waker = wakeups.Waker(pause=0, rest=0)
         broker.error = OperationalError("nobody there")
         waker.ask("look", "one")
         arrived(broker, 1)

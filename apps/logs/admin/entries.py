@@ -1,5 +1,6 @@
 """The five kinds of entries in the admin: read only, newest first, text shown as text."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -38,6 +39,18 @@ def status_badge(status: int | None, reason: str = "") -> SafeString:
     return display.badge(str(status), tone)
 
 
+def megabytes(value: Decimal | None, reason: str = "") -> SafeString:
+    return display.empty(reason, figure=True) if value is None else with_unit(value, "MB")
+
+
+def percent(value: Decimal | None, reason: str = "") -> SafeString:
+    return display.empty(reason, figure=True) if value is None else with_unit(value, "%")
+
+
+def with_unit(value: Decimal, unit: str) -> SafeString:
+    return display.figure(f"{display.grouped(value)} {unit}")
+
+
 class LogEntryAdmin(FactAdmin):
     """What the five share: the last day, newest first, words in the texts, links to the trace."""
 
@@ -48,6 +61,8 @@ class LogEntryAdmin(FactAdmin):
     shows = {
         "correlation_id": trace_link,
         "duration_ms": display.milliseconds,
+        "memory_usage_mb": megabytes,
+        "cpu_usage_percent": percent,
         "response_status": status_badge,
         # Numbers that name something: nobody counts in them.
         "line_number": display.text,

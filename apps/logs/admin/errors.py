@@ -87,7 +87,7 @@ def seen_line(error: ErrorLog) -> dict[str, Any]:
 @admin.register(ErrorGroup)
 class ErrorGroupAdmin(StepsMixin, DerivedAdmin):
     list_display = [
-        "error_type", "state", "count", "last_day", "last_seen", "message", "culprit", "first_seen",
+        "error_type", "culprit", "state", "count", "last_day", "last_seen", "first_seen", "message",
     ]  # fmt: skip
     list_filter = ["last_seen", "state", "error_type", "component"]
     search_fields = ["=error_type", "=component", "=fingerprint"]

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from apps.logs.choices import OperationStatus, Severity
 from apps.logs.domain.words import query_of
 from apps.shared import fields
-from apps.shared.models import CreatedModel, known_choices
+from apps.shared.models import CreatedModel, finite, known_choices, measured
 
 SEQUENCE = "log_entries_id_seq"
 
@@ -115,6 +115,10 @@ class TradingEvent(LogEntry):
 
     class Meta:
         db_table = "trading_events"
+        constraints = [
+            finite("quantity", name="trading_events_quantity_finite"),
+            finite("price", name="trading_events_price_finite"),
+        ]
         indexes = [
             newest_first(name="trading_events_timestamp_idx"),
             newest_first("symbol", name="trading_events_symbol_idx"),
@@ -157,7 +161,10 @@ class PerformanceLog(LogEntry):
         db_table = "performance_logs"
         verbose_name = "operation"
         constraints = [
-            known_choices("status", OperationStatus, name="performance_logs_status_known")
+            known_choices("status", OperationStatus, name="performance_logs_status_known"),
+            measured("duration_ms", name="performance_logs_duration"),
+            measured("memory_usage_mb", name="performance_logs_memory"),
+            measured("cpu_usage_percent", name="performance_logs_cpu"),
         ]
         indexes = [
             newest_first(name="performance_logs_timestamp_idx"),
@@ -241,7 +248,8 @@ class UserActionLog(LogEntry):
             models.CheckConstraint(
                 condition=Q(response_status__gte=100, response_status__lte=599),
                 name="user_action_logs_status_is_http",
-            )
+            ),
+            measured("duration_ms", name="user_action_logs_duration"),
         ]
         indexes = [
             newest_first(name="user_action_logs_timestamp_idx"),

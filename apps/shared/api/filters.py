@@ -267,24 +267,10 @@ def _refusal(errors: list[FieldError], code: str = "invalid_parameter") -> ApiEr
     return ApiError(400, code, f"{word} parameter: {shown}. {errors[0].message}", errors)
 
 
-def condition(query: QueryDict, known: Mapping[str, Parameter]) -> Q:
-    """Return the condition that the filters of a query stand for."""
-    found, _ = _asked(query, known)
-    return found
-
-
 def narrowed(
     queryset: QuerySet[Any], query: QueryDict, known: Mapping[str, Parameter]
 ) -> QuerySet[Any]:
     """Return the rows that the filters of a query leave."""
-    found, steps = _asked(query, known)
-    queryset = queryset.filter(found)
-    for apply, value in steps:
-        queryset = apply(queryset, value)
-    return queryset
-
-
-def _asked(query: QueryDict, known: Mapping[str, Parameter]) -> tuple[Q, list[tuple[Any, Any]]]:
     found, steps = Q(), []
     errors = []
     for name, parameter in known.items():
@@ -299,7 +285,10 @@ def _asked(query: QueryDict, known: Mapping[str, Parameter]) -> tuple[Q, list[tu
             errors.append(FieldError(f"?{name}", refused.code, refused.message))
     if errors:
         raise _refusal(errors)
-    return found, steps
+    queryset = queryset.filter(found)
+    for apply, value in steps:
+        queryset = apply(queryset, value)
+    return queryset
 
 
 def _condition(query: QueryDict, parameter: Parameter) -> Q:

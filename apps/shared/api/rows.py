@@ -18,9 +18,8 @@ from apps.shared.api.values import (
     TimeCheck,
     is_address,
 )
-from apps.shared.fields import PRICE_LIMIT, PRICE_PLACES, RATIO_DIGITS, RATIO_PLACES
+from apps.shared.fields import PRICE_LIMIT, PRICE_PLACES, RATIO_LIMIT, RATIO_PLACES
 
-RATIO_LIMIT = Decimal(10) ** (RATIO_DIGITS - RATIO_PLACES)
 ZERO, ONE = Decimal(0), Decimal(1)
 EVIDENCE_LENGTH = 1_000_000
 
