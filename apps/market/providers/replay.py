@@ -39,7 +39,8 @@ class ReplayProvider:
         step = width(granularity)
         span = recorded.last - recorded.first + step
         end = aligned_start(now, granularity)
-        start = max(since or end - limit * step, end - limit * step)
+        start = since or end - limit * step
+        end = min(end, start + limit * step)
         candles: list[CandleValues] = []
         # The window may reach over the seam, or, longer than the record, over several.
         for turn in range((start - recorded.first) // span, (end - recorded.first) // span + 1):

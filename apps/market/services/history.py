@@ -1,0 +1,39 @@
+"""Fetching a stretch of the past from a provider, page by page."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from apps.market.models import Feed
+from apps.market.providers.base import ProviderRubbish
+from apps.market.services.candles import store_candles
+from apps.market.services.feeds import believable_rows
+
+
+def fetch_history(
+    *, feed: Feed, start: datetime, clock: Callable[[], datetime], go_on: Callable[[int], bool]
+) -> int:
+    """Fetch and store the candles of ``feed`` from ``start`` until now; return how many came.
+
+    ``feed`` names provider and series; it need not be stored, and nothing is noted on it. Each
+    page is stored before the next is asked for, and nothing is fetched twice when this is run
+    again from the last candle stored. After each page ``go_on`` is told how many came so far;
+    where it says no, the rest stays unfetched. Raises ProviderError when the provider is away or
+    is not to be believed.
+    """
+    since, fetched = start, 0
+    while True:
+        now = clock()
+        feed.last_candle_at = since
+        rows = believable_rows(feed, now)
+        fresh = [
+            row for row in rows if row.timestamp > since or (row.timestamp == start and not fetched)
+        ]
+        if not fresh:
+            return fetched
+        outcome = store_candles(fresh, now=now)
+        if outcome.failed:
+            raise ProviderRubbish(f"Refused by the store: {outcome.results[0].errors[0].message}")
+        fetched += len(fresh)
+        since = fresh[-1].timestamp
+        if not go_on(fetched):
+            return fetched
