@@ -20,7 +20,8 @@ COPY static static
 # Collecting needs settings, not servers; these values are for this step alone.
 RUN DATABASE_URL=postgres://build REDIS_URL=redis://build SECRET_KEY=build API_KEY_PEPPER=build \
     python manage.py collectstatic --noinput --verbosity 0 \
-    && useradd --system --no-create-home blotter
+    && useradd --system --no-create-home blotter \
+    && install -d -o blotter /srv/media
 
 USER blotter
 EXPOSE 8000

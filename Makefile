@@ -29,7 +29,7 @@ lint: $(VENV)/development ## Check style, types and who imports whom
 public-api: $(VENV)/development ## Write down a change of the public API that is meant
 	@REWRITE_PUBLIC_API=1 $(BIN)/python -m pytest -q tests/contract/test_public_api.py
 
-bench: $(VENV)/development ## Measure what must be fast, each against its yardstick
+bench: $(VENV)/benchmarks ## Measure what must be fast, each against its yardstick
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove the virtual environment and caches; the data in .blotter stays
@@ -66,4 +66,10 @@ $(VENV)/runtime: requirements.txt requirements-demo.txt | $(VENV)/bin/python
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@echo "Installing what tests and checks need ..."
 	@$(install) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/benchmarks: requirements-bench.txt $(VENV)/development
+	@echo "Installing what benches are measured against ..."
+	@$(install) -r requirements-bench.txt \
+		|| echo "Some of it could not be installed; the benches against it are left out."
 	@touch $@

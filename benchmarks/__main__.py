@@ -14,7 +14,7 @@ from benchmarks.harness import LARGE_DATABASE, Case, Result, databases, measure
 
 CASES = [
     "intake", "lists", "imports", "admin", "alerts",
-    "log_lists", "log_activity", "log_intake", "log_partitions",
+    "log_lists", "log_activity", "log_intake", "log_partitions", "backtests",
 ]  # fmt: skip
 
 

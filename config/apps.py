@@ -16,11 +16,11 @@ class AdminConfig(DjangoAdminConfig):
 
 
 class BlotterConfig(AppConfig):
-    """The system checks, the Celery app, and the notes on how its jobs fare."""
+    """The system checks, the Celery app, the notes on how its jobs fare, their runs."""
 
     name = "config"
     label = "config"
 
     def ready(self) -> None:
-        for module in ("checks", "celery", "jobs"):
+        for module in ("checks", "celery", "jobs", "runs"):
             import_module(f"config.{module}")

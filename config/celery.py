@@ -51,6 +51,9 @@ SCHEDULE = {
     "fetch candles": every(task="apps.market.tasks.fetch_candles", seconds=60),
     "track alert prices": every(task="apps.alerts.tasks.track_prices", seconds=60),
     "settle alerts": every(task="apps.alerts.tasks.settle_alerts", seconds=60),
+    "settle predictions and signals": every(task="apps.analysis.tasks.settle_claims", seconds=60),
+    "work on symbol additions": every(task="apps.analysis.tasks.run_symbol_additions", seconds=60),
+    "watch executions": every(task="apps.executions.tasks.watch_executions", seconds=15),
     "make log partitions": every(task="apps.logs.tasks.make_partitions", seconds=3600),
     "forget idempotency keys": every(
         task="apps.access.tasks.expire_idempotency_keys", seconds=3600

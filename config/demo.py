@@ -25,6 +25,7 @@ from apps.market.choices import AssetClass, Granularity
 from apps.market.domain.candles import CandleRow, known_at
 from apps.market.models import Instrument
 from apps.market.services.candles import store_candles
+from config import demo_analysis
 
 SOURCE = "demo"
 WEEK = timedelta(weeks=1)
@@ -84,6 +85,8 @@ def load() -> str:
     now = timezone.now()
     instruments = candles = alerts = 0
     absent: set[str] = set()
+    tapes: dict[str, list[CandleRow]] = {}
+    began = now
     for tape in TAPES:
         try:
             text = read(tape)
@@ -109,6 +112,8 @@ def load() -> str:
             if known_at(row.timestamp, row.granularity) <= now
         ]
         instruments += made
+        tapes[tape.symbol] = rows
+        began = min(began, instrument.created_at)
         candles += store_candles(rows, now=now).created
         since = instrument.created_at - tape.alerts_over
         found = [alert for alert in signals(tape, rows) if alert.timestamp >= since]
@@ -116,7 +121,8 @@ def load() -> str:
     # At once, so that the first page has outcomes; from here on the worker does it.
     track_due_prices(now=now)
     settle_alerts(now=now)
-    added = f"{instruments} instruments, {candles:,} candles, {alerts} alerts added"
+    analyzed = demo_analysis.load(tapes, since=began, now=now)
+    added = f"{instruments} instruments, {candles:,} candles, {alerts} alerts, {analyzed} added"
     if absent:
         return f"{added}; not installed (requirements-demo.txt): {', '.join(sorted(absent))}"
     return added

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from apps.executions.choices import ExecutionStatus, Health
 from apps.shared import display
-from config.readings import MOST_IN_HOUR, MOST_WAITING, Readings
+from config.readings import MOST_IN_HOUR, MOST_RUNS, MOST_RUNS_ENDED, MOST_WAITING, Readings
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,31 @@ def counted(count: int, most: int) -> str:
     return f"{count:,}+" if count >= most else f"{count:,}"
 
 
+def running(now: Readings) -> Figure:
+    count, stuck = now.runs_running.total(), now.runs_running[Health.STUCK]
+    under = f"{stuck:,} of them stuck" if stuck else "none stuck" if count else "nothing goes on"
+    url = rows("executions_execution", status__exact=ExecutionStatus.RUNNING)
+    if stuck:
+        url = rows("executions_execution", health=Health.STUCK)
+    tone = "b-warn" if stuck else ""
+    return Figure("Runs running", counted(count, MOST_RUNS), under, url, tone)
+
+
+def failed(now: Readings) -> Figure:
+    ended = now.runs_ended_today
+    count, in_part = ended[ExecutionStatus.FAILED], ended[ExecutionStatus.PARTIAL_SUCCESS]
+    total = ended.total()
+    under = f"of {counted(total, MOST_RUNS_ENDED)} ended" if total else "none ended"
+    under += f", {in_part:,} more in part" if in_part else ""
+    url = rows(
+        "executions_execution",
+        status__exact=ExecutionStatus.FAILED,
+        timestamp_end_after=f"{now.midnight:%Y-%m-%d}",
+    )
+    tone = "b-loss" if count else ""
+    return Figure("Runs failed today", f"{count:,}", under, url, tone, "Since midnight UTC.")
+
+
 def errors(now: Readings) -> Figure:
     count = now.errors_hour
     under = f"usually {now.errors_usual:,.0f} an hour"
@@ -126,6 +152,8 @@ FIGURES: list[tuple[str, Callable[[Readings], Figure]]] = [
     ("alerts.view_alert", raised),
     ("market.view_instrument", stale),
     ("market.view_candle", candles),
+    ("executions.view_execution", running),
+    ("executions.view_execution", failed),
     ("logs.view_errorlog", errors),
     ("logs.view_notification", unseen),
     ("django_celery_beat.view_periodictask", jobs),

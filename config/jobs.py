@@ -59,7 +59,7 @@ def jobs(*, now: datetime) -> list[Job]:
     for name, entry in SCHEDULE.items():
         row, task = entries.get(name), entry["task"]
         done, failed = kept.get(_key(task, "success"), {}), kept.get(_key(task, "failure"), {})
-        beat = _beat(entry)
+        beat = interval_of(entry)
         since = done.get("at") or (row.date_changed if row else None)
         paused = row is not None and not row.enabled
         late = not paused and since is not None and now - since > max(MISSED_BEATS * beat, GRACE)
@@ -85,7 +85,17 @@ def late_jobs(*, now: datetime) -> list[Job]:
     return [job for job in jobs(now=now) if job.late]
 
 
-def _beat(entry: Mapping[str, Any]) -> timedelta:
+def failures_in_a_row(task: str) -> int:
+    """Return how often a job has failed since it last succeeded; 0 where it is not known."""
+    kept = _read({task})
+    done, failed = kept.get(_key(task, "success"), {}), kept.get(_key(task, "failure"), {})
+    if not failed or (done and done["at"] > failed["at"]):
+        return 0
+    return int(failed.get("in_a_row", 1))
+
+
+def interval_of(entry: Mapping[str, Any]) -> timedelta:
+    """Return how long it is from one run of a job to the next."""
     schedule = entry["schedule"]
     return timedelta(days=1) if isinstance(schedule, crontab) else timedelta(seconds=schedule)
 
@@ -132,4 +142,5 @@ def note_failure(sender: Any, exception: BaseException, **kwargs: Any) -> None:
     """Write down when a periodic task last raised, and what."""
     if sender.name in SCHEDULED:
         error = f"{type(exception).__name__}: {exception}"[:500]
-        _write(sender.name, "failure", {"at": timezone.now(), "error": error})
+        note = {"error": error, "in_a_row": failures_in_a_row(sender.name) + 1}
+        _write(sender.name, "failure", {"at": timezone.now(), **note})

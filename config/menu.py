@@ -9,11 +9,17 @@ from django.urls import reverse, reverse_lazy
 from unfold.dataclasses import SearchResult
 
 from apps.alerts.models import Alert
+from apps.executions.admin.shown import run_url
+from apps.executions.models import Execution
 from apps.logs.admin.links import trace_url
 from apps.logs.models import RecentActivity
 from apps.market.models import Instrument
 
 MOST_FOUND = 8
+# A run is looked for by so much of its id.
+LEAST_TYPED = 3
+# What the way to add a symbol is found by.
+ADD_SYMBOL = "add symbol"
 # A correlation id as most programs make them: 32 hexadecimal digits, dashes between or not.
 LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
@@ -64,6 +70,117 @@ GROUPS: list[tuple[str, list[tuple[str, str, Any, str]]]] = [
                 "timeline",
                 reverse_lazy("admin:alerts_trackedprice_changelist"),
                 "alerts.view_trackedprice",
+            ),
+        ],
+    ),
+    (
+        "Executions",
+        [
+            (
+                "Runs",
+                "play_circle",
+                reverse_lazy("admin:executions_execution_changelist"),
+                "executions.view_execution",
+            ),
+            (
+                "Steps",
+                "checklist",
+                reverse_lazy("admin:executions_executionstep_changelist"),
+                "executions.view_executionstep",
+            ),
+        ],
+    ),
+    (
+        "Analysis",
+        [
+            (
+                "Analyses",
+                "leaderboard",
+                reverse_lazy("admin:analysis_analysis_changelist"),
+                "analysis.view_analysis",
+            ),
+            (
+                "Add a symbol",
+                "add_circle",
+                reverse_lazy("admin:analysis_analysis_add_symbol"),
+                "analysis.add_analysis",
+            ),
+            (
+                "Strategies",
+                "tune",
+                reverse_lazy("admin:analysis_strategyconfiguration_changelist"),
+                "analysis.view_strategyconfiguration",
+            ),
+            (
+                "Leverage",
+                "stacked_bar_chart",
+                reverse_lazy("admin:analysis_leveragecalculation_changelist"),
+                "analysis.view_leveragecalculation",
+            ),
+            (
+                "Figures",
+                "functions",
+                reverse_lazy("admin:analysis_backtestmetric_changelist"),
+                "analysis.view_backtestmetric",
+            ),
+            (
+                "Backtests outside",
+                "science",
+                reverse_lazy("admin:analysis_backtestresult_changelist"),
+                "analysis.view_backtestresult",
+            ),
+            (
+                "Signals in backtests",
+                "insights",
+                reverse_lazy("admin:analysis_signalperformance_changelist"),
+                "analysis.view_signalperformance",
+            ),
+        ],
+    ),
+    (
+        "Models",
+        [
+            (
+                "Models",
+                "model_training",
+                reverse_lazy("admin:analysis_mlmodel_changelist"),
+                "analysis.view_mlmodel",
+            ),
+            (
+                "Model scorecard",
+                "social_leaderboard",
+                reverse_lazy("admin:analysis_scorecard"),
+                "analysis.view_modeloutcome",
+            ),
+            (
+                "Predictions",
+                "online_prediction",
+                reverse_lazy("admin:analysis_prediction_changelist"),
+                "analysis.view_prediction",
+            ),
+            (
+                "Model signals",
+                "sensors",
+                reverse_lazy("admin:analysis_modelsignal_changelist"),
+                "analysis.view_modelsignal",
+            ),
+            (
+                "Model outcomes",
+                "sports_score",
+                reverse_lazy("admin:analysis_modeloutcome_changelist"),
+                "analysis.view_modeloutcome",
+            ),
+            (
+                "Feature importance",
+                "bar_chart",
+                reverse_lazy("admin:analysis_featureimportance_changelist"),
+                "analysis.view_featureimportance",
+            ),
+            (
+                "Status changes",
+                "published_with_changes",
+                reverse_lazy("admin:analysis_modelstatuschange_changelist"),
+                "analysis.view_modelstatuschange",
             ),
         ],
     ),
@@ -177,21 +294,43 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def item(request: HttpRequest, title: str, icon: str, link: Any) -> dict[str, Any]:
-    """Return one entry; the scorecard's address lies below that of the alerts."""
-    address, scorecard = str(link), reverse("admin:alerts_scorecard")
-    active = request.path == address or (
-        request.path.startswith(address)
-        and address != reverse("admin:index")
-        and not request.path.startswith(scorecard)
-    )
+    """Return one entry; pages below its address are its own."""
+    active = str(link) == entry_of(request.path)
     return {"title": title, "icon": icon, "link": link, "active": lambda _: active}
 
 
+def entry_of(path: str) -> str:
+    """Return the address of the entry that a page belongs to: of those above it the longest."""
+    index = reverse("admin:index")
+    above = (
+        address
+        for _, entries in GROUPS
+        for _, _, link, _ in entries
+        if path == (address := str(link)) or (address != index and path.startswith(address))
+    )
+    return max(above, key=len, default="")
+
+
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """Return the instruments, alerts and traces that the command search finds for a term."""
+    """Return the traces, runs, instruments and alerts that the command search finds for a term."""
     if "\0" in term:
         return []
-    return [*traces(request), *instruments(request, term), *alerts(request, term)]
+    return [
+        *traces(request),
+        *offers(request, term),
+        *runs(request),
+        *instruments(request, term),
+        *alerts(request, term),
+    ]
+
+
+def offers(request: HttpRequest, term: str) -> Iterator[SearchResult]:
+    """Yield what can be done, found by its name."""
+    if ADD_SYMBOL.startswith(term.lower().strip()) and request.user.has_perm(
+        "analysis.add_analysis"
+    ):
+        link = reverse("admin:analysis_analysis_add_symbol")
+        yield SearchResult("Add a symbol", "Try strategies out on it", link, "add_circle")
 
 
 def instruments(request: HttpRequest, term: str) -> Iterator[SearchResult]:
@@ -208,6 +347,17 @@ def alerts(request: HttpRequest, term: str) -> Iterator[SearchResult]:
         for found in Alert.objects.filter(alert_id__in=given)[:MOST_FOUND]:
             link = reverse("admin:alerts_alert_change", args=[found.pk])
             yield SearchResult(f"{found.symbol} {found.direction}", found.alert_id, link, "flag")
+
+
+def runs(request: HttpRequest) -> Iterator[SearchResult]:
+    """Yield the runs whose id begins with what was typed; the index on it answers."""
+    # The theme hands the term over in small letters; ids are taken as written.
+    given = request.GET.get("s", "").strip()
+    if len(given) >= LEAST_TYPED and request.user.has_perm("executions.view_execution"):
+        found = Execution.objects.filter(execution_id__startswith=given).order_by("execution_id")
+        for run in found.only("execution_id", "execution_type", "status")[:MOST_FOUND]:
+            why = f"{run.execution_type}, {run.get_status_display().lower()}"
+            yield SearchResult(run.execution_id, why, run_url(run.execution_id), "play_circle")
 
 
 def traces(request: HttpRequest) -> Iterator[SearchResult]:

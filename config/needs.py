@@ -1,19 +1,31 @@
 """What needs attention, worst first, each with the action that fits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
 
+from apps.executions.admin.shown import run_url
+from apps.executions.choices import ExecutionStatus, Health
+from apps.executions.models import Execution
 from apps.logs.choices import ErrorState, NotificationLevel
 from apps.shared import display
 from config.figures import counted, rows
 from config.jobs import Job
-from config.readings import MOST_GROUPS, MOST_IN_HOUR, MOST_WAITING, WRITER, Readings
+from config.readings import (
+    MOST_GROUPS,
+    MOST_IN_HOUR,
+    MOST_TROUBLED_RUNS,
+    MOST_WAITING,
+    WRITER,
+    Readings,
+)
 
 # What comes in numbers is not to hide the rest.
 MOST_OF_A_KIND = 4
+# Kinds of notifications whose cause is named here by itself.
+TOLD_OTHERWISE = ("error_", "execution_")
 
 
 @dataclass(frozen=True)
@@ -148,9 +160,87 @@ def open_errors(now: Readings) -> Iterator[Need]:
         )
 
 
+def stuck_runs(now: Readings) -> Iterator[Need]:
+    for run in now.runs_stuck[:MOST_OF_A_KIND]:
+        since = run.progressed_at or run.timestamp_start or run.created_at
+        where = f" It says: {run.current_operation}" if run.current_operation else ""
+        yield Need(
+            68,
+            f"{run_words(run)} is stuck",
+            f"No progress for {display.span_words(now.at - since)}, yet it is heard of.{where}",
+            "Look at it",
+            run_url(run.execution_id),
+        )
+    yield from more_runs(now.runs_stuck, 67, "are stuck", health=Health.STUCK)
+
+
+def lost_runs(now: Readings) -> Iterator[Need]:
+    for run in now.runs_lost[:MOST_OF_A_KIND]:
+        heard = run.heartbeat_at or run.timestamp_start or run.created_at
+        yield Need(
+            78,
+            f"{run_words(run)} is lost",
+            f"Last heard of {display.span_words(now.at - heard)} ago; it was given up.",
+            "Look and retry",
+            run_url(run.execution_id),
+            "danger",
+        )
+    yield from more_runs(now.runs_lost, 77, "are lost", health=Health.LOST)
+
+
+def failed_runs(now: Readings) -> Iterator[Need]:
+    failed = [run for run in now.runs_failed if run.health != Health.LOST]
+    for run in failed[:MOST_OF_A_KIND]:
+        ended = run.timestamp_end or now.at
+        said = getattr(run, "said", None) or "It did not say why."
+        yield Need(
+            62,
+            f"{run_words(run)} failed",
+            f"{display.span_words(now.at - ended)} ago. {said}",
+            "Look and retry",
+            run_url(run.execution_id),
+        )
+    yield from more_runs(failed, 61, "failed", status__exact=ExecutionStatus.FAILED)
+
+
+def untaken_runs(now: Readings) -> Iterator[Need]:
+    if now.runs_untaken:
+        first, count = now.runs_untaken[0], len(now.runs_untaken)
+        alone = count == 1
+        many = f"{counted(count, MOST_TROUBLED_RUNS)} runs wait for a worker"
+        waits = display.span_words(now.at - first.created_at)
+        yield Need(
+            66,
+            f"{run_words(first)} waits for a worker" if alone else many,
+            f"Nobody has taken {'it' if alone else 'the first of them'} up for {waits}:"
+            " is a worker running?",
+            "Look at it" if alone else "See the runs",
+            run_url(first.execution_id)
+            if alone
+            else rows("executions_execution", status__exact=ExecutionStatus.PENDING),
+        )
+
+
+def run_words(run: Execution) -> str:
+    """Return what a person calls a run."""
+    return f"{run.execution_type} {run.symbol}".strip()
+
+
+def more_runs(runs: Sequence[Execution], weight: int, what: str, **filters: str) -> Iterator[Need]:
+    more = len(runs) - MOST_OF_A_KIND
+    if more > 0:
+        yield Need(
+            weight,
+            f"{counted(more, MOST_TROUBLED_RUNS - MOST_OF_A_KIND)} more runs {what}",
+            "They are listed, newest first.",
+            "See the runs",
+            rows("executions_execution", **filters),
+        )
+
+
 def unseen_notifications(now: Readings) -> Iterator[Need]:
-    # Errors are told of by their groups.
-    alarming = [each for each in now.unseen_alarming if not each.what.startswith("error_")]
+    # Errors are told of by their groups, runs by themselves.
+    alarming = [each for each in now.unseen_alarming if not each.what.startswith(TOLD_OTHERWISE)]
     for each in alarming[:MOST_OF_A_KIND]:
         critical = each.level == NotificationLevel.CRITICAL
         yield Need(
@@ -202,6 +292,10 @@ NEEDS: list[tuple[str, Callable[[Readings], Iterator[Need]]]] = [
     ("market.view_instrument", stale_series),
     ("alerts.view_alert", waiting_checkpoints),
     ("alerts.view_trackedprice", missing_checkpoints),
+    ("executions.view_execution", lost_runs),
+    ("executions.view_execution", stuck_runs),
+    ("executions.view_execution", untaken_runs),
+    ("executions.view_execution", failed_runs),
     ("logs.view_errorlog", bursting_errors),
     ("logs.view_errorgroup", open_errors),
     ("logs.view_notification", unseen_notifications),

@@ -1,5 +1,6 @@
 """What the desk reads: each reading one bounded query, asked for at most once."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, QuerySet
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left, TruncHour
 from django.urls import reverse
 
@@ -15,6 +17,8 @@ from apps.alerts import services
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
 from apps.alerts.domain.scorecard import FEW, ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
+from apps.executions.choices import ExecutionStatus, Health
+from apps.executions.models import Execution
 from apps.logs.choices import ErrorState, NotificationLevel
 from apps.logs.models import (
     ENTRIES,
@@ -44,6 +48,10 @@ DESCRIPTION_READ = 160
 # Each is a count that goes no further, so that a flood costs the desk no more than this.
 MOST_IN_HOUR, MOST_WAITING = 10_000, 200
 MOST_GROUPS = 20
+MOST_RUNS, MOST_RUNS_ENDED = 1_000, 10_000
+MOST_TROUBLED_RUNS = 50
+# A run of ours that nobody has taken up for longer than that waits for a worker.
+UNTAKEN_GRACE = timedelta(minutes=2)
 # An hour of errors is a burst from here on, and from so many times the usual hour.
 BURST_LEAST, BURST_TIMES = 10, 5
 WRITER = "apps.logs.writer"
@@ -187,6 +195,57 @@ class Readings:
         return (
             Candle.objects.order_by("-timestamp", "-id").values_list("timestamp", flat=True).first()
         )
+
+    # --- executions -----------------------------------------------------------------------
+
+    @cached_property
+    def runs_running(self) -> Counter[str]:
+        """Return how many runs go on, by their health."""
+        running = Execution.objects.running().values_list("health", flat=True)
+        return Counter(running[:MOST_RUNS])
+
+    @property
+    def midnight(self) -> datetime:
+        return self.at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @cached_property
+    def runs_ended_today(self) -> Counter[str]:
+        """Return how many runs have ended since midnight (UTC), by their state."""
+        ended = Execution.objects.filter(timestamp_end__gte=self.midnight)
+        return Counter(ended.values_list("status", flat=True)[:MOST_RUNS_ENDED])
+
+    @cached_property
+    def runs_stuck(self) -> list[Execution]:
+        """Return the runs that are heard of and go nowhere, the longest stuck first."""
+        stuck = Execution.objects.unhealthy().order_by("stuck_since", "pk")
+        return list(self.told_of(stuck))
+
+    @cached_property
+    def runs_failed(self) -> list[Execution]:
+        """Return the newest runs that failed in the last day and were not retried."""
+        failed = Execution.objects.filter(
+            status=ExecutionStatus.FAILED, timestamp_end__gte=self.at - DAY, retries__isnull=True
+        )
+        first_error = KeyTextTransform("error_message", KeyTransform("0", "errors"))
+        read = self.told_of(failed.order_by("-timestamp_end", "pk"))
+        return list(read.annotate(said=Left(first_error, DESCRIPTION_READ)))
+
+    @property
+    def runs_lost(self) -> list[Execution]:
+        return [run for run in self.runs_failed if run.health == Health.LOST]
+
+    @cached_property
+    def runs_untaken(self) -> list[Execution]:
+        """Return the runs of our own that wait for a worker, the longest waiting first."""
+        waiting = Execution.objects.filter(
+            status=ExecutionStatus.PENDING, created_at__lt=self.at - UNTAKEN_GRACE
+        )
+        return list(self.told_of(waiting.exclude(runner="").order_by("created_at", "pk")))
+
+    @staticmethod
+    def told_of(runs: QuerySet[Execution]) -> QuerySet[Execution]:
+        """Return the first of the runs, without what may be long."""
+        return runs.defer("errors", "metadata", "completed_tasks", "symbols")[:MOST_TROUBLED_RUNS]
 
     # --- logs -----------------------------------------------------------------------------
 

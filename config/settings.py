@@ -66,7 +66,9 @@ INSTALLED_APPS = [
     "apps.shared",
     "apps.access",
     "apps.logs",
+    "apps.executions",
     "apps.market",
+    "apps.analysis",
     "apps.alerts",
 ]
 
@@ -331,5 +333,26 @@ ALERT_CHECKPOINT_HOURS = [1, 3, 24, 72]
 ALERT_SUCCESS = {24: "5", 72: "10"}
 # How far ahead of the server's clock an alert or a candle may stand.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+
+# --- Executions and analyses ----------------------------------------------------------------
+
+# Trade lists and whatever else is kept as files; nothing outside it is ever read or written.
+MEDIA_ROOT = env.folder("MEDIA_ROOT", BLOTTER_HOME / "media")
+# A run without progress for so many times the usual pause of its kind is stuck; without a usual
+# pause (fewer than three runs that ended well), after so long.
+STUCK_TIMES = 3
+STUCK_AFTER = timedelta(hours=env.integer("STUCK_AFTER_HOURS", default=1, minimum=1))
+# A worker of ours that is not heard of for so long has lost its step to another one.
+STEP_LEASE = timedelta(seconds=env.integer("STEP_LEASE_SECONDS", default=60, minimum=1))
+# What a symbol must have before strategies are tried out on it.
+SYMBOL_HISTORY_DAYS = env.integer("SYMBOL_HISTORY_DAYS", default=90, minimum=1)
+SYMBOL_COMPLETENESS_PCT = env.integer("SYMBOL_COMPLETENESS_PCT", default=95, minimum=1, maximum=100)
+# Whose candles say how much a symbol goes along with Bitcoin.
+BITCOIN_SYMBOL = env.text("BITCOIN_SYMBOL", "BTC/USD")
+# After how many hours a prediction or signal that names no horizon is judged.
+CLAIM_HORIZON_HOURS = env.integer("CLAIM_HORIZON_HOURS", default=24, minimum=1)
+
+# --- Venues ---------------------------------------------------------------------------------
+
 # Credentials of exchanges and brokers, by the name that a feed gives.
 FEED_CONNECTIONS = env.connections("FEED")

@@ -10,6 +10,30 @@ from apps.access.scopes import known_scopes
 from apps.access.services import IssuedKey, create_key
 from apps.alerts.choices import CheckpointStatus
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
+from apps.analysis.choices import (
+    AnalysisStatus,
+    FeatureCategory,
+    ModelStatus,
+    Origin,
+    OutcomeStatus,
+)
+from apps.analysis.models import (
+    Analysis,
+    BacktestMetric,
+    BacktestResult,
+    FeatureImportance,
+    LeverageCalculation,
+    MLModel,
+    ModelOutcome,
+    ModelSignal,
+    ModelStatusChange,
+    Prediction,
+    SignalPerformance,
+    StrategyConfiguration,
+)
+from apps.executions.choices import ExecutionStatus, StepStatus
+from apps.executions.domain.states import FINAL, STEP_FINAL
+from apps.executions.models import Execution, ExecutionStep, Watch
 from apps.logs.models import (
     ErrorGroup,
     ErrorLog,
@@ -179,12 +203,226 @@ def make_notification(**values: Any) -> Notification:
     return Notification.objects.create(**defaults | values)
 
 
+def make_execution(**values: Any) -> Execution:
+    """Make a running one unless told otherwise; its times fit its status."""
+    status = values.get("status", ExecutionStatus.RUNNING)
+    defaults: dict[str, Any] = {
+        "execution_id": f"nightly-{next(_numbers)}",
+        "execution_type": "NIGHTLY",
+        "symbol": "BTC/USD",
+        "status": status,
+    }
+    if status != ExecutionStatus.PENDING:
+        began = values.get("timestamp_start") or datetime.now(UTC) - timedelta(minutes=1)
+        defaults |= {"timestamp_start": began, "heartbeat_at": datetime.now(UTC)}
+        defaults |= {"progressed_at": began}
+    if status in FINAL:
+        defaults["timestamp_end"] = datetime.now(UTC)
+    return Execution.objects.create(**defaults | values)
+
+
+def make_step(**values: Any) -> ExecutionStep:
+    status = values.get("status", StepStatus.RUNNING)
+    execution = values.pop("execution", None) or make_execution()
+    defaults: dict[str, Any] = {"step_name": f"step {next(_numbers)}", "status": status}
+    if status != StepStatus.PENDING:
+        defaults["timestamp_start"] = datetime.now(UTC) - timedelta(seconds=30)
+    if status in STEP_FINAL:
+        defaults["timestamp_end"] = datetime.now(UTC)
+    return ExecutionStep.objects.create(execution=execution, **defaults | values)
+
+
+def make_watch(**values: Any) -> Watch:
+    now = datetime.now(UTC)
+    defaults = {"name": f"watch {next(_numbers)}", "looked_at": now, "awake_since": now}
+    return Watch.objects.create(**defaults | values)
+
+
+def make_strategy_configuration(**values: Any) -> StrategyConfiguration:
+    defaults = {
+        "name": f"Careful {next(_numbers)}",
+        "base_strategy": "Balanced",
+        "timeframe": Granularity.H1,
+        "parameters": {
+            "risk_multiplier": 1.0,
+            "confidence_threshold": 0.6,
+            "max_leverage": 10,
+            "stop_loss_threshold": 0.05,
+            "take_profit_threshold": 0.1,
+        },
+    }
+    return StrategyConfiguration.objects.create(**defaults | values)
+
+
+def make_analysis(**values: Any) -> Analysis:
+    execution = values.pop("execution", None) or make_execution()
+    defaults = {
+        "symbol": "BTC/USD",
+        "timeframe": "1h",
+        "config": f"Balanced {next(_numbers)}",
+        "generated_at": datetime.now(UTC),
+        "status": AnalysisStatus.COMPLETED,
+        "origin": Origin.REPORTED,
+        "sharpe_ratio": 1.25,
+        "win_rate": 0.5,
+        "max_drawdown": -0.1,
+        "total_return": 0.2,
+        "total_trades": 12,
+    }
+    return Analysis.objects.create(execution=execution, **defaults | values)
+
+
+def make_metric(**values: Any) -> BacktestMetric:
+    analysis = values.pop("analysis", None) or make_analysis()
+    defaults = {"metric_name": f"custom_{next(_numbers)}", "reported_value": 1.5}
+    return BacktestMetric.objects.create(analysis=analysis, **defaults | values)
+
+
+def make_leverage_calculation(**values: Any) -> LeverageCalculation:
+    analysis = values.pop("analysis", None) or make_analysis()
+    defaults = {
+        "trade_number": next(_numbers),
+        "support_constraint_leverage": Decimal(8),
+        "min_constraint_leverage": Decimal(8),
+        "final_leverage": Decimal(7),
+        "binding_constraint": "support",
+        "calculation_timestamp": datetime.now(UTC),
+    }
+    return LeverageCalculation.objects.create(analysis=analysis, **defaults | values)
+
+
+def make_backtest_result(**values: Any) -> BacktestResult:
+    defaults = {
+        "backtest_id": f"walk-forward-{next(_numbers)}",
+        "timestamp": datetime.now(UTC),
+        "sharpe_ratio": 1.1,
+        "total_trades": 8,
+    }
+    return BacktestResult.objects.create(**defaults | values)
+
+
+def make_signal_performance(**values: Any) -> SignalPerformance:
+    backtest = values.pop("backtest", None) or make_backtest_result()
+    defaults = {
+        "signal_name": f"rsi_{next(_numbers)}",
+        "timestamp": datetime.now(UTC),
+        "mean_return": 0.01,
+        "activation_count": 5,
+    }
+    return SignalPerformance.objects.create(backtest=backtest, **defaults | values)
+
+
+def make_ml_model(**values: Any) -> MLModel:
+    number = next(_numbers)
+    defaults = {
+        "model_id": f"lstm_v{number}",
+        "name": "lstm",
+        "version": f"{number}.0",
+        "model_type": "LSTM",
+        "status": ModelStatus.ACTIVE,
+    }
+    return MLModel.objects.create(**defaults | values)
+
+
+def make_model_status_change(**values: Any) -> ModelStatusChange:
+    model = values.pop("model", None) or make_ml_model()
+    defaults = {"status": ModelStatus.ACTIVE, "since": datetime.now(UTC)}
+    return ModelStatusChange.objects.create(model=model, **defaults | values)
+
+
+def make_prediction(**values: Any) -> Prediction:
+    """Make a prediction and the open outcome that is born with it."""
+    number = next(_numbers)
+    model = values.pop("model", None) or make_ml_model()
+    defaults = {
+        "prediction_id": f"prediction-{number}",
+        "symbol": "BTC/USD",
+        "timestamp": NOON + timedelta(seconds=number),
+        "prediction_type": "price_direction",
+        "prediction_value": Decimal(1),
+        "confidence": Decimal("0.7"),
+    }
+    prediction = Prediction.objects.create(model=model, **defaults | values)
+    ModelOutcome.objects.create(
+        prediction=prediction,
+        model_version=model.model_id,
+        symbol=prediction.symbol,
+        moment=prediction.timestamp,
+        horizon_hours=prediction.horizon_hours or 24,
+        direction=prediction.direction or "long",
+        confidence=prediction.confidence,
+        due_at=prediction.timestamp,
+    )
+    return prediction
+
+
+def make_model_signal(**values: Any) -> ModelSignal:
+    """Make a signal and the open outcome that is born with it."""
+    number = next(_numbers)
+    defaults = {
+        "signal_id": f"signal-{number}",
+        "symbol": "BTC/USD",
+        "signal": "buy",
+        "timestamp": NOON + timedelta(seconds=number),
+        "confidence": Decimal("0.6"),
+        "model_version": "v1.0",
+    }
+    signal = ModelSignal.objects.create(**defaults | values)
+    ModelOutcome.objects.create(
+        signal=signal,
+        model_version=signal.model_version,
+        symbol=signal.symbol,
+        moment=signal.timestamp,
+        horizon_hours=signal.horizon_hours or 24,
+        direction="long",
+        confidence=signal.confidence,
+        due_at=signal.timestamp,
+    )
+    return signal
+
+
+def make_model_outcome(**values: Any) -> ModelOutcome:
+    outcome = make_prediction().outcome
+    for name, value in values.items():
+        setattr(outcome, name, value)
+    if outcome.status == OutcomeStatus.SETTLED and outcome.settled_at is None:
+        outcome.settled_at = datetime.now(UTC)
+    outcome.save()
+    return outcome
+
+
+def make_feature_importance(**values: Any) -> FeatureImportance:
+    defaults = {
+        "feature_name": f"rsi_{next(_numbers)}",
+        "importance_score": 0.25,
+        "timestamp": datetime.now(UTC),
+        "model_version": "v1.0",
+        "category": FeatureCategory.TECHNICAL,
+    }
+    return FeatureImportance.objects.create(**defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
     "alerts.Alert": make_alert,
     "alerts.AlertPerformance": make_performance,
     "alerts.TrackedPrice": make_tracked_price,
+    "analysis.Analysis": make_analysis,
+    "analysis.BacktestMetric": make_metric,
+    "analysis.BacktestResult": make_backtest_result,
+    "analysis.FeatureImportance": make_feature_importance,
+    "analysis.LeverageCalculation": make_leverage_calculation,
+    "analysis.MLModel": make_ml_model,
+    "analysis.ModelOutcome": make_model_outcome,
+    "analysis.ModelSignal": make_model_signal,
+    "analysis.ModelStatusChange": make_model_status_change,
+    "analysis.Prediction": make_prediction,
+    "analysis.SignalPerformance": make_signal_performance,
+    "analysis.StrategyConfiguration": make_strategy_configuration,
+    "executions.Execution": make_execution,
+    "executions.ExecutionStep": make_step,
+    "executions.Watch": make_watch,
     "logs.ErrorGroup": make_error_group,
     "logs.ErrorLog": make_error_log,
     "logs.Notification": make_notification,

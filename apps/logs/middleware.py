@@ -28,6 +28,8 @@ INTAKE = tuple(
 # Asked every few seconds by machines, by open pages of the desk without anybody at them, and
 # by every page for its own words.
 UNTOLD = frozenset({"/livez", "/readyz", "/admin/desk/", "/admin/jsi18n/"})
+# So ends the address at which an open page of a thing asks for its own parts anew.
+REFRESHED = "/live/"
 
 # What is being answered here and now, for errors on the way.
 current_request: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
@@ -64,6 +66,8 @@ def is_told(request: HttpRequest, status: int) -> bool:
     """Tell whether a request is worth a row."""
     path = request.path_info
     if path in UNTOLD:
+        return False
+    if path.startswith("/admin/") and path.endswith(REFRESHED) and status < 400:
         return False
     if request.method == "POST" and path.startswith(INTAKE):
         return status >= 400

@@ -170,11 +170,15 @@ def documents(column: Column) -> Iterable[str]:
 def writer(field: "models.Field[Any, Any]") -> Writer:
     """Return what turns a column of this field's values into COPY text."""
     write: Writer
-    if isinstance(field, models.CharField | models.TextField):
+    held: Any = field
+    while isinstance(held, models.ForeignKey):
+        # A key may be text, with whatever a text may hold.
+        held = held.target_field
+    if isinstance(held, models.CharField | models.TextField):
         write = escaped
-    elif isinstance(field, models.DateTimeField):
+    elif isinstance(held, models.DateTimeField):
         write = moments
-    elif isinstance(field, models.JSONField):
+    elif isinstance(held, models.JSONField):
         write = documents
     else:
         write = plain

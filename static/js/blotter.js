@@ -1,4 +1,4 @@
-// Times in the viewer's zone, ages that stay true, and the desk that refreshes itself.
+// Times in the viewer's zone, ages that stay true, and pages that refresh themselves.
 "use strict";
 
 (() => {
@@ -58,16 +58,68 @@
   function gist(panel) {
     const copy = panel.cloneNode(true);
     copy.querySelectorAll("time").forEach((time) => time.replaceWith(time.dateTime));
+    copy.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((token) => token.remove());
     return copy.innerHTML;
   }
 
-  class Desk {
+  // What a node is, whatever it says: rows by their key, links and forms by where they lead.
+  function identity(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE) return node.nodeName;
+    const key = node.dataset.key ?? node.getAttribute("href") ?? node.getAttribute("action") ?? "";
+    return `${node.nodeName} ${key}`;
+  }
+
+  // Elements that a script has drawn or worded since; they are kept or exchanged as a whole.
+  function source(element) {
+    if (element.nodeName === "TIME") return element.dateTime;
+    return element.querySelector("script")?.textContent ?? "";
+  }
+
+  // Makes `old` say what `fresh` says and touches nothing else: what is folded open, selected,
+  // scrolled or focused stays so.
+  function adapt(old, fresh) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    if (old.nodeName === "TIME" || old.nodeName.includes("-")) {
+      if (source(old) !== source(fresh)) old.replaceWith(document.importNode(fresh, true));
+      return;
+    }
+    const folds = old.nodeName === "DETAILS";
+    [...old.attributes].forEach(({ name }) => {
+      if (!fresh.hasAttribute(name) && !(folds && name === "open")) old.removeAttribute(name);
+    });
+    [...fresh.attributes].forEach(({ name, value }) => {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    });
+    const left = [...old.childNodes];
+    const pairs = [...fresh.childNodes].map((wanted) => {
+      const at = left.findIndex((each) => identity(each) === identity(wanted));
+      return [wanted, at < 0 ? null : left.splice(at, 1)[0]];
+    });
+    left.forEach((each) => each.remove());
+    let place = old.firstChild;
+    pairs.forEach(([wanted, found]) => {
+      if (!found) {
+        old.insertBefore(document.importNode(wanted, true), place);
+        return;
+      }
+      if (found === place) place = place.nextSibling;
+      else old.insertBefore(found, place);
+      adapt(found, wanted);
+    });
+  }
+
+  // A page that fetches its own panels anew every few seconds until it is told that all is over.
+  class Live {
     constructor(root) {
       this.root = root;
-      this.status = root.querySelector("[data-desk-status]");
+      this.status = root.querySelector("[data-live-status]");
       this.every = Number(root.dataset.every) * 1000;
       this.rightAt = new Date();
       this.failed = false;
+      this.over = false;
       this.timer = null;
       this.gists = new Map();
       root.querySelectorAll("[data-panel]").forEach((panel) => {
@@ -81,22 +133,24 @@
 
     wake() {
       clearTimeout(this.timer);
-      if (!document.hidden) this.refresh();
+      if (!document.hidden && !this.over) this.refresh();
     }
 
     plan() {
       clearTimeout(this.timer);
-      if (!document.hidden) this.timer = setTimeout(() => this.refresh(), this.every);
+      if (!document.hidden && !this.over) this.timer = setTimeout(() => this.refresh(), this.every);
     }
 
     async refresh() {
       try {
         const answer = await fetch(this.root.dataset.url, {
           headers: { "X-Requested-With": "fetch" },
-          signal: AbortSignal.timeout(this.every),
+          signal: AbortSignal.timeout(Math.max(this.every, 10_000)),
         });
         if (answer.redirected || answer.status === 403) {
           this.failed = "You are logged out: reload to log in.";
+        } else if (answer.status === 404) {
+          this.failed = "It is gone.";
         } else if (!answer.ok) {
           this.failed = "Cannot be refreshed just now.";
         } else {
@@ -118,18 +172,25 @@
         const words = gist(panel);
         if (this.gists.get(name) === words) return;
         const old = this.root.querySelector(`[data-panel="${CSS.escape(name)}"]`);
-        if (!old || old.contains(document.activeElement)) return;
+        if (!old) return;
         this.gists.set(name, words);
-        old.replaceWith(document.importNode(panel, true));
+        adapt(old, panel);
       });
       showTimes(this.root);
+      this.over = fresh.querySelector("[data-live-over]") !== null;
     }
 
     say() {
+      const words = this.over ? "It is over; this page no longer changes" : this.words();
+      // Who listens to the page is told once, not every second.
+      if (this.status.textContent !== words) this.status.textContent = words;
+      this.root.classList.toggle("b-outdated", Boolean(this.failed));
+    }
+
+    words() {
       const seconds = Math.max((Date.now() - this.rightAt.getTime()) / 1000, 0);
       const when = seconds < 5 ? "just now" : `${spanWords(seconds)} ago`;
-      this.status.textContent = this.failed ? `${this.failed} Last right ${when}.` : `Right as of ${when}`;
-      this.root.classList.toggle("b-outdated", Boolean(this.failed));
+      return this.failed ? `${this.failed} Last right ${when}.` : `Right as of ${when}`;
     }
   }
 
@@ -157,7 +218,7 @@
       if (!cell.querySelector(":scope > span.b-num")) return;
       document.querySelectorAll("#result_list > thead th")[place]?.classList.add("b-r");
     });
-    const desk = document.querySelector("[data-desk]");
-    if (desk) new Desk(desk);
+    const live = document.querySelector("[data-live]");
+    if (live) new Live(live);
   });
 })();

@@ -128,7 +128,7 @@ class TestTrackDuePrices:
         assert changes(alert) == [Decimal(10) ** 10 - 100]
 
     def test_goes_over_many_in_batches(self, monkeypatch):
-        monkeypatch.setattr("apps.alerts.services.tracking.BATCH", 3)
+        monkeypatch.setattr("apps.market.services.outcomes.BATCH", 3)
         raise_alerts([sent() for _ in range(10)], now=LATER)
         store(*(closing_at(NOON + h * HOUR, 100 + h) for h in range(80)))
 

@@ -89,13 +89,17 @@ class TestLoad:
         demo.load()
         before = Candle.objects.count(), Alert.objects.count()
 
-        assert demo.load() == "0 instruments, 0 candles, 0 alerts added"
+        assert demo.load() == (
+            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals added"
+        )
         assert (Candle.objects.count(), Alert.objects.count()) == before
 
     def test_leaves_an_instrument_of_ours_alone(self, short_tape):
         make_instrument(symbol="T")
 
-        assert demo.load() == "0 instruments, 0 candles, 0 alerts added"
+        assert demo.load() == (
+            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals added"
+        )
 
     def test_goes_on_without_the_data(self, monkeypatch):
         def absent(tape):

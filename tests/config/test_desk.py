@@ -13,6 +13,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from redis import RedisError
 
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
+from apps.executions.admin.shown import run_url
+from apps.executions.choices import ExecutionStatus, Health
+from apps.executions.models import Execution
 from apps.logs.choices import ErrorState
 from apps.market.choices import FeedState, Granularity
 from apps.market.domain.candles import aligned_start
@@ -25,6 +28,7 @@ from tests.factories import (
     make_candle,
     make_error_group,
     make_error_log,
+    make_execution,
     make_feed,
     make_instrument,
     make_notification,
@@ -37,13 +41,21 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # Readings of the desk itself, cold: see the properties of Readings.
-MOST_QUERIES = 22
+MOST_QUERIES = 27
 SEARCH = "/admin/search/"
 
 
 def recent_candle(age, **values):
     start = aligned_start(timezone.now() - age, Granularity.M5)
     return make_candle(timestamp=start, **values)
+
+
+def waiting_run(minutes=3, **values):
+    """Make a run of our own that nobody has taken up for so long."""
+    run = make_execution(status=ExecutionStatus.PENDING, **{"runner": "tasks.run"} | values)
+    announced = timezone.now() - timedelta(minutes=minutes)
+    Execution.objects.filter(pk=run.pk).update(created_at=announced)
+    return run
 
 
 def needs(at=None):
@@ -63,6 +75,8 @@ class TestCost:
             make_feed(source="live", state=FeedState.UNHEALTHY)
             make_error_log(fingerprint=make_error_group().fingerprint)
             make_notification(), make_user_action_log()
+            make_execution(health=Health.STUCK), make_execution(status=ExecutionStatus.FAILED)
+            waiting_run()
 
         with django_assert_max_num_queries(MOST_QUERIES):
             desk.read_panels(timezone.now())
@@ -164,6 +178,140 @@ class TestUnseenNotifications:
 
     def test_leave_nothing_to_see(self):
         assert figure(figures.unseen).under == "all seen"
+
+
+class TestRuns:
+    def test_that_go_on_are_counted_and_how_many_of_them_are_stuck(self):
+        make_execution(), make_execution(health=Health.STUCK)
+        make_execution(status=ExecutionStatus.COMPLETED), waiting_run()
+
+        shown = figure(figures.running)
+
+        assert (shown.value, shown.under, shown.tone) == ("2", "1 of them stuck", "b-warn")
+
+    def test_that_go_well_warn_of_nothing(self):
+        make_execution()
+
+        shown = figure(figures.running)
+
+        assert (shown.value, shown.under, shown.tone) == ("1", "none stuck", "")
+
+    def test_that_failed_are_counted_since_midnight_and_lead_to_just_those(self, admin_client):
+        midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        before = midnight - timedelta(hours=1)
+        failed = make_execution(status=ExecutionStatus.FAILED)
+        earlier = make_execution(
+            status=ExecutionStatus.FAILED,
+            timestamp_start=before - timedelta(hours=1),
+            timestamp_end=before,
+        )
+        make_execution(status=ExecutionStatus.PARTIAL_SUCCESS)
+        make_execution(status=ExecutionStatus.COMPLETED)
+
+        shown = figure(figures.failed)
+        listed = admin_client.get(shown.url).content.decode()
+
+        assert (shown.value, shown.under) == ("1", "of 3 ended, 1 more in part")
+        assert run_url(failed.pk) in listed
+        assert run_url(earlier.pk) not in listed
+
+    def test_are_counted_no_further_than_they_may_cost(self, monkeypatch):
+        monkeypatch.setattr("config.readings.MOST_RUNS", 2)
+        monkeypatch.setattr("config.figures.MOST_RUNS", 2)
+        for _ in range(3):
+            make_execution()
+
+        assert figure(figures.running).value == "2+"
+
+    def test_that_are_stuck_or_lost_are_named_with_what_they_said(self):
+        hour = timedelta(hours=1)
+        make_execution(
+            health=Health.STUCK,
+            progressed_at=timezone.now() - 2 * hour,
+            current_operation="<b>epoch</b>",
+        )
+        lost = make_execution(
+            status=ExecutionStatus.FAILED,
+            health=Health.LOST,
+            heartbeat_at=timezone.now() - hour,
+            symbol="",
+        )
+
+        found = [need for _, need in desk.needs(Readings(timezone.now())) if "NIGHTLY" in need.what]
+
+        assert [need.what for need in found] == ["NIGHTLY is lost", "NIGHTLY BTC/USD is stuck"]
+        assert found[0].url == run_url(lost.pk)
+        assert found[1].why == ("No progress for 2 h, yet it is heard of. It says: <b>epoch</b>")
+
+    def test_that_failed_are_named_until_they_are_retried_or_a_day_has_gone(self):
+        day = timedelta(hours=25)
+        make_execution(
+            execution_type="OLD",
+            status=ExecutionStatus.FAILED,
+            timestamp_start=timezone.now() - day,
+            timestamp_end=timezone.now() - day,
+        )
+        again = make_execution(execution_type="AGAIN", status=ExecutionStatus.FAILED)
+        make_execution(execution_type="NEW", status=ExecutionStatus.COMPLETED, retry_of=again)
+        make_execution(
+            execution_type="BAD",
+            status=ExecutionStatus.FAILED,
+            errors=[{"error_message": "It was refused: 429"}],
+        )
+        make_execution(execution_type="ODD", status=ExecutionStatus.FAILED, errors={"a": 1})
+
+        found = {need.what: need.why for need in attention.failed_runs(Readings(timezone.now()))}
+
+        assert set(found) == {"BAD BTC/USD failed", "ODD BTC/USD failed"}
+        assert "It was refused: 429" in found["BAD BTC/USD failed"]
+        assert "It did not say why." in found["ODD BTC/USD failed"]
+
+    def test_of_our_own_that_nobody_takes_up_are_named_after_two_minutes(self):
+        waiting_run(minutes=1)
+        waiting_run(runner="")
+        assert not [need for need in needs() if "wait" in need]
+
+        waiting = waiting_run(minutes=7)
+        (need,) = attention.untaken_runs(Readings(timezone.now()))
+
+        assert need.what == "NIGHTLY BTC/USD waits for a worker"
+        assert "for 7 min" in need.why
+        assert need.url == run_url(waiting.pk)
+
+    def test_that_wait_in_numbers_are_one_need(self):
+        for _ in range(3):
+            waiting_run()
+
+        assert [need for need in needs() if "wait for a worker" in need] == [
+            "3 runs wait for a worker"
+        ]
+
+    def test_that_fail_in_numbers_are_a_few_needs_and_a_count(self):
+        for _ in range(attention.MOST_OF_A_KIND + 2):
+            make_execution(status=ExecutionStatus.FAILED)
+
+        found = [need for need in needs() if "failed" in need]
+
+        assert len(found) == attention.MOST_OF_A_KIND + 1
+        assert found[-1] == "2 more runs failed"
+
+    def test_lead_to_pages_that_open(self, admin_client):
+        make_execution(execution_id="odd/one?", health=Health.STUCK), waiting_run(), waiting_run()
+        for _ in range(attention.MOST_OF_A_KIND + 2):
+            make_execution(status=ExecutionStatus.FAILED)
+            make_execution(status=ExecutionStatus.FAILED, health=Health.LOST)
+            make_execution(health=Health.STUCK)
+
+        found = desk.needs(Readings(timezone.now()))
+        about_runs = [need for permission, need in found if permission.startswith("executions.")]
+
+        assert len(about_runs) == 3 * (attention.MOST_OF_A_KIND + 1) + 1
+        assert {admin_client.get(need.url).status_code for need in about_runs} == {200}
+
+    def test_are_told_once_though_a_notification_told_of_them_too(self):
+        make_notification(subject="A run is lost", what="execution_lost", level="warning")
+
+        assert "A run is lost" not in needs()
 
 
 class TestNeeds:
@@ -389,6 +537,24 @@ class TestSearch:
         found = admin_client.get(SEARCH, {"s": alert.alert_id, "extended": "1"})
 
         assert alert.alert_id in found.content.decode()
+
+    def test_finds_runs_by_the_beginning_of_their_id_as_it_is_written(self, admin_client):
+        run = make_execution(execution_id="Nightly_2026/a")
+        make_execution(execution_id="Nightlyx2026")
+
+        found = admin_client.get(SEARCH, {"s": "Nightly_2", "extended": "1"}).content.decode()
+
+        assert run_url(run.pk) in found
+        assert "Nightlyx2026" not in found
+
+    def test_finds_no_runs_for_those_who_may_not_see_them(self):
+        run = make_execution()
+        client = Client()
+        client.force_login(User.objects.create_user("nobody", is_staff=True))
+
+        found = client.get(SEARCH, {"s": run.pk, "extended": "1"}).content.decode()
+
+        assert run_url(run.pk) not in found
 
     def test_finds_a_trace_by_an_id_that_is_known(self, admin_client):
         make_system_log(correlation_id="Order/17")

@@ -101,6 +101,11 @@ class Product:
             if b"celery" in (line := command_of(pid)) and b"worker" in line
         ]
 
+    def pool(self) -> list[int]:
+        """Return the process ids of the worker's pool, which do the work."""
+        workers = set(self.workers())
+        return [pid for pid in workers if parent_of(pid) in workers]
+
     def get(
         self, path: str, *, authorized: bool = True, correlation_id: str = ""
     ) -> tuple[int, Any]:
@@ -130,6 +135,16 @@ class Product:
                 return answer.status, decoded(answer.read())
         except urllib.error.HTTPError as refusal:
             return refusal.code, decoded(refusal.read())
+
+    def download(self, path: str) -> tuple[int, bytes]:
+        """Return the answer of a file as it comes."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(self.address + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read()
 
     def every(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield all rows of a list, page by page."""
@@ -170,6 +185,15 @@ def wait_for(
         time.sleep(0.2)
 
 
+def parent_of(pid: int) -> int:
+    """Return the process id of the parent; 0 where the process is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 def command_of(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -182,11 +206,7 @@ def descendants(root: int) -> list[int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+            parents[int(entry.name)] = parent_of(int(entry.name))
     found = [root]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]

@@ -30,6 +30,16 @@ PAGES = {
     "errors": ("PageError", 0),
     "error": ("Newest of them", 0),
     "notifications": ("Not seen", 0),
+    "runs": ("TRAINING", 0),
+    "run": ("Where it comes from", 0),
+    "steps": ("PageError", 0),
+    "step": ("Stack trace", 0),
+    "analyses": ("Balanced - 1h", 0),
+    "analysis": ("Risk / reward", 1),
+    "comparison": ("Two analyses side by side", 1),
+    "add symbol": ("Strategies to try out", 0),
+    "model": ("Do its claims come true as often as they say?", 1),
+    "prediction": ("Price path", 1),
     "docs": ("/api/v1/alerts/alerts/", 0),
 }
 CAUSE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -60,6 +70,32 @@ store(models.UserActionLog, action_type="api_call", request_path="/" + words, re
 trace = 'File "/srv/apps/bots/pages.py", line 8, in close' + chr(10) + words
 store(models.ErrorLog, error_type="PageError", error_message=words, stack_trace=trace, **where)
 notify(what="bot_silent", level="critical", subject=words[:150], message=words, now=now)
+"""
+# A run that goes on, one of its steps failed with everything that may come of that.
+MAKE_RUN = f"""
+from datetime import timedelta
+from django.utils import timezone
+from apps.executions.models import Execution
+now = timezone.now()
+words = {MARKUP!r} + {SCRIPT!r} + {CONTROLS!r}
+began, failed = now - timedelta(seconds=90), now - timedelta(seconds=40)
+trace = 'File "/srv/apps/bots/pages.py", line 8, in close' + chr(10) + words
+run = Execution.objects.create(
+    execution_id="page run/1", execution_type="TRAINING", symbol="EUR/USD", status="RUNNING",
+    timestamp_start=began, heartbeat_at=now, progressed_at=now, lease_seconds=86_400,
+    current_operation=words, triggered_by=words[:150], metadata={{words: [words]}},
+    errors=[{{"error_message": words, "traceback": trace}}], error_count=1)
+run.steps.create(step_name="train " + "W" * 100, status="RUNNING", timestamp_start=failed)
+run.steps.create(
+    step_name=words, status="FAILED", timestamp_start=began, timestamp_end=failed,
+    error_type="PageError", error_message=words, error_traceback=trace)
+"""
+END_RUN = """
+from django.utils import timezone
+from apps.executions.models import Execution
+now, run = timezone.now(), Execution.objects.filter(execution_id="page run/1")
+run[0].steps.filter(status="RUNNING").update(status="CANCELLED", timestamp_end=now)
+run.update(status="CANCELLED", timestamp_end=now)
 """
 
 pytestmark = [
@@ -96,6 +132,7 @@ def product(passable_folder):
         settled = "/api/v1/alerts/performance/?limit=1&status=settled"
         wait_for(lambda: product.get(settled)[1]["results"], 60, product.said)
         product.manage("shell", "-c", MAKE_LOGS)
+        product.manage("shell", "-c", MAKE_RUN)
         yield product
 
 
@@ -153,8 +190,20 @@ def addresses(product, browser, login):
         "errors": "/admin/logs/errorgroup/",
         "error": first("/admin/logs/errorgroup/?error_type=PageError"),
         "notifications": "/admin/logs/notification/",
+        "runs": "/admin/executions/execution/?q=TRAINING",
+        "run": first("/admin/executions/execution/?q=TRAINING"),
+        "steps": "/admin/executions/executionstep/?q=page+run/1",
+        "step": first("/admin/executions/executionstep/?q=page+run/1&status__exact=FAILED"),
+        "analyses": "/admin/analysis/analysis/",
+        "analysis": first("/admin/analysis/analysis/?q=Balanced+-+1h"),
+        "add symbol": "/admin/analysis/analysis/add-symbol/",
+        "model": first("/admin/analysis/mlmodel/"),
+        "prediction": first("/admin/analysis/prediction/"),
         "docs": "/api/v1/docs/",
     }
+    pair = (found["analysis"], first("/admin/analysis/analysis/?q=Balanced+-+1d"))
+    one, other = (re.findall(r"/analysis/(\d+)/", address)[0] for address in pair)
+    found["comparison"] = f"/admin/analysis/analysis/compare/?a={one}&b={other}"
     context.close()
     return {name: urljoin(product.address, path) for name, path in found.items()}
 
@@ -239,7 +288,7 @@ class TestPages:
 class TestDesk:
     def test_shows_what_happens_without_being_loaded_again(self, opened, product):
         sooner = """document.addEventListener("DOMContentLoaded", () => {
-            document.querySelector("[data-desk]").dataset.every = "2"; });"""
+            document.querySelector("[data-live]").dataset.every = "2"; });"""
         page = opened("/admin/", before=sooner)
         page.evaluate("window.loadedOnce = true")
 
@@ -247,7 +296,7 @@ class TestDesk:
 
         page.get_by_text("seen on the desk").wait_for(timeout=20_000)
         assert page.evaluate("window.loadedOnce") is True
-        assert "Right as of" in page.locator("[data-desk-status]").inner_text()
+        assert "Right as of" in page.locator("[data-live-status]").inner_text()
 
 
 class TestTextFromOutside:
@@ -271,9 +320,10 @@ class TestTextFromOutside:
 
     @pytest.mark.parametrize(
         "name",
-        ["activity", "logs", "log", "trace", "errors", "error", "notifications"],
-    )
-    def test_is_shown_as_text_on_the_pages_of_logs(self, opened, addresses, name):
+        ["activity", "logs", "log", "trace", "errors", "error", "notifications",
+         "run", "steps", "step"],
+    )  # fmt: skip
+    def test_is_shown_as_text_on_the_pages_of_logs_and_runs(self, opened, addresses, name):
         page = opened(addresses[name])
 
         page.get_by_text(PAGES[name][0]).filter(visible=True).first.wait_for()
@@ -284,7 +334,7 @@ class TestTextFromOutside:
         assert page.locator("img[src=x]").count() == 0
         assert "\x1b" not in whole
         assert "\u202e" not in whole
-        if name in ("log", "error"):
+        if name in ("log", "error", "run", "step"):
             assert CONTROLS_SEEN in whole
 
 
@@ -330,6 +380,42 @@ class TestLogs:
         page.keyboard.press("Enter")
 
         page.get_by_text("In the order it happened").wait_for()
+
+
+class TestRuns:
+    def test_are_followed_without_being_loaded_again_until_they_are_over(
+        self, opened, addresses, product
+    ):
+        page = opened(addresses["run"])
+        page.evaluate("window.loadedOnce = true")
+        fold = page.locator(".b-waterfall summary").first
+        fold.focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("Right as of").wait_for()
+
+        product.manage("shell", "-c", END_RUN)
+
+        page.get_by_text("It is over").wait_for(timeout=20_000)
+        assert page.locator("[data-panel=badges]").get_by_text("Cancelled").is_visible()
+        assert page.get_by_role("button", name="Retry").is_visible()
+        assert page.get_by_role("button", name="Cancel").count() == 0
+        # What was opened stays open, and whoever goes by the keyboard stays where he was.
+        assert fold.evaluate("fold => fold.parentElement.open && fold === document.activeElement")
+        assert page.evaluate("window.loadedOnce") is True
+
+    def test_are_asked_to_end_by_hand_and_only_when_that_was_meant(self, opened, product):
+        make = MAKE_RUN.replace("page run/1", "page run/2").replace("TRAINING", "CALLED_OFF")
+        product.manage("shell", "-c", make)
+        page = opened("/admin/executions/execution/?q=CALLED_OFF")
+        page.locator("input.action-select").first.check()
+        page.locator("select[name=action]").first.select_option("cancel")
+        page.get_by_role("button", name="Run").click()
+
+        page.get_by_role("button", name="Cancel 1 execution").click()
+
+        page.get_by_text("1 execution asked to end.").wait_for()
+        page.locator("#result_list tbody a").first.click()
+        page.get_by_text("has not acknowledged yet").wait_for()
 
 
 def raised(product, **given):

@@ -131,6 +131,14 @@ class TestLeftOut:
 
         assert rows == []
 
+    @pytest.mark.parametrize(("status", "told"), [(200, 0), (403, 1), (500, 1)])
+    def test_is_a_page_that_refreshes_itself_unless_it_fails(self, rows, status, told):
+        answer = UserActionMiddleware(lambda request: HttpResponse(status=status))
+        answer(RequestFactory().get("/admin/executions/execution/nightly/live/"))
+        answer(RequestFactory().get("/elsewhere/live/"))
+
+        assert len(rows) == told + 1
+
     @pytest.mark.parametrize(("status", "told"), [(201, 0), (400, 1), (500, 1)])
     def test_is_what_reports_unless_it_fails(self, rows, status, told):
         answer = UserActionMiddleware(lambda request: HttpResponse(status=status))

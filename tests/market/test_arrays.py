@@ -24,9 +24,7 @@ def minute(number):
 
 class TestLoadArrays:
     def test_gives_every_column_oldest_first(self):
-        make_candle(
-            timestamp=minute(5), open=Decimal("2.5"), high=3, low=2, close="2.25", volume=7
-        )
+        make_candle(timestamp=minute(5), open=Decimal("2.5"), high=3, low=2, close="2.25", volume=7)
         make_candle(timestamp=minute(0), price="0.00006123", volume="0.5")
 
         found = arrays()

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.executions.models import Execution
 from apps.market.models import Candle, Instrument
 from apps.market.services.candle_files import BLOCK_BYTES, UnreadableFile
 from apps.market.services.importing import FileOptions, import_candles, named_series
@@ -409,3 +410,29 @@ class TestRealFiles:
         assert counts(report) == (rows, 0, 0, 0)
         assert (report.gap_count, report.missing) == (gaps, missing)
         assert counts(imported((DATA / name).read_bytes(), name=name)) == (0, rows, 0, 0)
+
+
+@pytest.mark.django_db
+class TestRunOfAnImport:
+    def test_is_an_execution_with_a_step_for_each_file(self, tmp_path):
+        good, bad = tmp_path / "AAA-5m.csv", tmp_path / "BBB-5m.csv"
+        good.write_text("timestamp,open,high,low,close,volume\n2026-01-05T00:00:00Z,1,2,1,2,5\n")
+        bad.write_text("what is this")
+
+        with pytest.raises(CommandError):
+            call_command("import_candles", str(good), str(bad))
+
+        run = Execution.objects.get(execution_type="CANDLE_IMPORT")
+        steps = {step.step_name: step for step in run.steps.all()}
+        assert run.status == "PARTIAL_SUCCESS"
+        assert steps["AAA-5m.csv"].result_data["created"] == 1
+        assert steps["BBB-5m.csv"].status == "FAILED"
+        assert steps["BBB-5m.csv"].error_type == "UnreadableFile"
+
+    def test_is_none_where_nothing_is_stored(self, tmp_path):
+        file = tmp_path / "AAA-5m.csv"
+        file.write_text("timestamp,open,high,low,close,volume\n2026-01-05T00:00:00Z,1,2,1,2,5\n")
+
+        call_command("import_candles", str(file), dry_run=True)
+
+        assert not Execution.objects.exists()

@@ -1,11 +1,10 @@
 """What programs send and read of alerts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from apps.alerts.choices import Direction, Priority
 from apps.alerts.domain.scorecard import ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.shared.api import filters
+from apps.shared.api.answers import plain_values
 from apps.shared.api.filters import ANY_OF, RANGE
 from apps.shared.api.negotiation import OnlyJson
 from apps.shared.api.rows import (
@@ -30,9 +30,7 @@ from apps.shared.api.rows import (
     Symbol,
     Word,
 )
-from apps.shared.api.values import Refused
 from apps.shared.api.viewsets import FactViewSet, ReadOnlyViewSet, answer
-from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
 from apps.shared.wakeups import wake
 
@@ -217,26 +215,8 @@ class ScorecardView(APIView):
         if by not in services.GROUPINGS:
             words = ", ".join(services.GROUPINGS)
             raise filters.invalid_parameter("by", "not_a_choice", f"Must be one of {words}.")
-        rows = services.scorecard(by=by, filters=chosen(query, known))
+        rows = services.scorecard(by=by, filters=services.Filters(**filters.chosen(query, known)))
         return answer({"by": by, "results": [row_answer(row) for row in rows]})
-
-
-def chosen(query: QueryDict, known: Mapping[str, filters.Parameter]) -> services.Filters:
-    """Return the filters of a query; ApiError (400) for one that cannot be read."""
-    found: dict[str, Any] = {}
-    for name, parameter in known.items():
-        if name not in query:
-            continue
-        text = filters.single(query, name)
-        try:
-            found[name] = (
-                [parameter.read(filters.storable(name, word)) for word in text.split(",")]
-                if parameter.many
-                else parameter.read(text)
-            )
-        except Refused as refused:
-            raise filters.invalid_parameter(name, refused.code, refused.message) from refused
-    return services.Filters(**found)
 
 
 def row_answer(row: ScorecardRow) -> Any:
@@ -252,14 +232,3 @@ def row_answer(row: ScorecardRow) -> Any:
             "reasons": row.reasons,
         }
     )
-
-
-def plain_values(value: Any) -> Any:
-    """Return the value with every decimal in plain notation."""
-    if isinstance(value, Decimal):
-        return plain_text(value)
-    if isinstance(value, dict):
-        return {name: plain_values(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_values(each) for each in value]
-    return value

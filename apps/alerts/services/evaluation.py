@@ -8,7 +8,7 @@ from django.conf import settings
 
 from apps.alerts.domain import evaluation
 from apps.alerts.domain.tracking import checkpoint_hours
-from apps.alerts.services.tracking import ALERT, OPEN_SERIES, in_batches
+from apps.alerts.services.tracking import ALERT, OPEN_SERIES
 from apps.market.services import outcomes
 
 # What a judgement decides; a row is written only when one of these, or how far it looked, moves.
@@ -169,4 +169,4 @@ def settle_alerts(*, now: datetime) -> int:
     is also when the window has closed. Costs what has moved: alerts that wait for candles are
     not looked at again before some come. May run twice at once.
     """
-    return in_batches(SETTLE, now=now, **rules())
+    return outcomes.in_batches(SETTLE, now=now, **rules())

@@ -10,20 +10,7 @@ from django.db import connection, transaction
 from apps.alerts.domain.tracking import checkpoint_hours
 from apps.market.services import outcomes
 
-# Rows of one statement: enough to be fast, few enough to hold locks for seconds at most.
-BATCH = 20_000
-
-# Steps from series to series on the partial index of open rows.
-OPEN_SERIES = """open_series AS (
-    (SELECT source, symbol, granularity FROM performance_summary
-     WHERE status = 'open' AND source > '' ORDER BY source, symbol, granularity LIMIT 1)
-    UNION ALL
-    SELECT step.source, step.symbol, step.granularity FROM open_series g CROSS JOIN LATERAL (
-        SELECT p.source, p.symbol, p.granularity FROM performance_summary p
-        WHERE p.status = 'open'
-          AND (p.source, p.symbol, p.granularity) > (g.source, g.symbol, g.granularity)
-        ORDER BY p.source, p.symbol, p.granularity LIMIT 1) step
-)"""
+OPEN_SERIES = outcomes.open_series("open_series", table="performance_summary")
 
 # By its key, whatever the planner believes of the tables' sizes.
 ALERT = """CROSS JOIN LATERAL (
@@ -35,15 +22,7 @@ ALERT = """CROSS JOIN LATERAL (
 # and never wait for each other.
 PLACE = f"""
 WITH RECURSIVE {outcomes.widths()},
-symbols AS (
-    (SELECT symbol FROM performance_summary
-     WHERE status = 'open' AND source = '' ORDER BY symbol LIMIT 1)
-    UNION ALL
-    SELECT step.symbol FROM symbols s CROSS JOIN LATERAL (
-        SELECT p.symbol FROM performance_summary p
-        WHERE p.status = 'open' AND p.source = '' AND p.symbol > s.symbol
-        ORDER BY p.symbol LIMIT 1) step
-),
+{outcomes.waiting_symbols("symbols", table="performance_summary")},
 {outcomes.series_of("series", claims="symbols")},
 -- Later than its symbol's newest candle and its tolerance, an alert can only wait.
 reach AS (SELECT symbol, max(newest + tolerance) AS until FROM series GROUP BY symbol),
@@ -133,13 +112,13 @@ def track_due_prices(*, now: datetime) -> int:
     entry price. Running twice, or in two workers at once, records nothing twice.
     """
     hours = checkpoint_hours(settings.ALERT_CHECKPOINT_HOURS)
-    in_batches(PLACE, now=now, first=hours[0])
+    outcomes.in_batches(PLACE, now=now, first=hours[0])
     recorded, after = 0, 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             if not prices_lock(timeout=0).acquire():
                 return recorded  # Another worker is at it.
-            bounds: dict[str, Any] = {"now": now, "after": after, "batch": BATCH}
+            bounds: dict[str, Any] = {"now": now, "after": after, "batch": outcomes.BATCH}
             cursor.execute(NEXT_BATCH, bounds)
             (upto,) = cursor.fetchone()
             if upto is None:
@@ -152,21 +131,3 @@ def track_due_prices(*, now: datetime) -> int:
 def prices_lock(*, timeout: float | None = None) -> pglock.advisory:
     """Return the lock that whoever writes tracked prices holds until the transaction ends."""
     return pglock.advisory("alerts.tracked_prices", xact=True, timeout=timeout)
-
-
-def in_batches(statement: str, *, now: datetime, **parameters: Any) -> int:
-    """Run a statement over all its rows, a batch at a time; return how many it changed.
-
-    It takes ``after`` and ``batch``, and answers how many rows it looked at, the last one's id,
-    and how many it changed.
-    """
-    changed: int = 0
-    after = 0
-    while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(statement, {**parameters, "now": now, "after": after, "batch": BATCH})
-            looked_at, last, done = cursor.fetchone()
-        changed += done
-        if looked_at < BATCH:
-            return changed
-        after = last

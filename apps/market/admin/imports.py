@@ -29,6 +29,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from apps.executions.tracking import tracked_execution
 from apps.market.choices import Granularity
 from apps.market.models import Instrument
 from apps.market.services.candle_files import UnreadableFile
@@ -135,7 +136,13 @@ class CandleImportMixin:
     def confirm(self, request: HttpRequest, note: str) -> HttpResponse:
         try:
             content, name, options = kept(note, user=request.user.pk)
-            report = read(content, name, options, dry_run=False)
+            by = request.user.get_username()
+            with (
+                tracked_execution("CANDLE_IMPORT", triggered_by=by, total_tasks=1) as run,
+                run.step(name) as result,
+            ):
+                report = read(content, name, options, dry_run=False)
+                result.update(report.counts())
         except (signing.BadSignature, LookupError, RedisError):
             messages.error(request, "This preview is too old. Please choose the file again.")
             return HttpResponseRedirect(request.path)

@@ -93,6 +93,11 @@ class ImportReport:
     def rows(self) -> int:
         return self.created + self.unchanged + self.replaced + self.refused
 
+    def counts(self) -> dict[str, int]:
+        """Return how many rows fared how."""
+        names = ("created", "unchanged", "replaced", "refused")
+        return {name: getattr(self, name) for name in names}
+
     @property
     def gap_count(self) -> int:
         return sum(len(span.gaps) for span in self.series.values())

@@ -28,8 +28,16 @@ a close within its tolerance at the moment; where there is none, the one whose n
 first. With neither, the claim waits.
 """
 
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
 from apps.market.choices import WIDTHS
 from apps.shared.quant.outcomes import CHANGE_LIMIT, tolerance
+
+# Rows of one statement: enough to be fast, few enough to hold locks for seconds at most.
+BATCH = 20_000
 
 # Seconds, not days: a day of PostgreSQL is as long as the session's time zone makes it.
 WIDTH_ROWS = ",\n    ".join(
@@ -242,3 +250,57 @@ def change(*, sign: str, moved: str, price: str, entry: str) -> str:
     return f"""CASE WHEN abs({moved}) < {CHANGE_LIMIT // 100} THEN {sign} * 100 * CASE
         WHEN abs(round({moved}, 10) - {moved}) = 0.00000000005 THEN {near_tie}
         ELSE round({moved}, 10) END END"""
+
+
+# --- Rows that wait to be judged ----------------------------------------------------------
+#
+# A judge keeps them in a table with the columns id, symbol, status (``open`` while they wait),
+# source and granularity (empty until their series is chosen), and a partial index on them.
+
+
+def open_series(name: str, *, table: str) -> str:
+    """Return a CTE ``(source, symbol, granularity)`` of the series that open rows are judged on.
+
+    Steps from series to series on the partial index of open rows.
+    """
+    return f"""{name} AS (
+    (SELECT source, symbol, granularity FROM {table}
+     WHERE status = 'open' AND source > '' ORDER BY source, symbol, granularity LIMIT 1)
+    UNION ALL
+    SELECT step.source, step.symbol, step.granularity FROM {name} g CROSS JOIN LATERAL (
+        SELECT p.source, p.symbol, p.granularity FROM {table} p
+        WHERE p.status = 'open'
+          AND (p.source, p.symbol, p.granularity) > (g.source, g.symbol, g.granularity)
+        ORDER BY p.source, p.symbol, p.granularity LIMIT 1) step
+)"""
+
+
+def waiting_symbols(name: str, *, table: str) -> str:
+    """Return a CTE ``(symbol)`` of the symbols of open rows whose series is not chosen yet."""
+    return f"""{name} AS (
+    (SELECT symbol FROM {table}
+     WHERE status = 'open' AND source = '' ORDER BY symbol LIMIT 1)
+    UNION ALL
+    SELECT step.symbol FROM {name} s CROSS JOIN LATERAL (
+        SELECT p.symbol FROM {table} p
+        WHERE p.status = 'open' AND p.source = '' AND p.symbol > s.symbol
+        ORDER BY p.symbol LIMIT 1) step
+)"""
+
+
+def in_batches(statement: str, *, now: datetime, **parameters: Any) -> int:
+    """Run a statement over all its rows, a batch at a time; return how many it changed.
+
+    It takes ``after`` and ``batch``, and answers how many rows it looked at, the last one's id,
+    and how many it changed.
+    """
+    changed: int = 0
+    after = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, {**parameters, "now": now, "after": after, "batch": BATCH})
+            looked_at, last, done = cursor.fetchone()
+        changed += done
+        if looked_at < BATCH:
+            return changed
+        after = last

@@ -100,8 +100,9 @@ class ThingAdmin(ListAdmin):
         ]
 
     def page_row(self, name: str, obj: Any) -> dict[str, Any]:
-        if hasattr(self, name):
-            own = getattr(self, name)
+        own = getattr(self, name, None)
+        # A column may be called "model", which an admin has too: its class of the rows.
+        if own is not None and not isinstance(own, type):
             label = getattr(own, "short_description", None) or name.replace("_", " ")
             return {"label": words(label), "value": own(obj), "help": "", "wide": False}
         field = self.field_at(name)
@@ -143,7 +144,16 @@ class ThingAdmin(ListAdmin):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": self.page_title(obj),
+            **self.page_data(request, obj),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/shared/page.html", context)
+
+    def page_data(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return everything that the page shows of a thing."""
+        return {
+            "title": display.visible(self.page_title(obj)),
             "opts": self.opts,
             "original": obj,
             "obj": obj,
@@ -156,10 +166,7 @@ class ThingAdmin(ListAdmin):
             "tabs": self.page_tabs(request, obj, active="page"),
             "has_add_permission": False,
             **self.page_context(request, obj),
-            **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/shared/page.html", context)
 
     def page_tabs(self, request: HttpRequest, obj: Any, *, active: str) -> list[dict[str, Any]]:
         """Return the tabs of a thing: its page, its form, its history, as the viewer may."""

@@ -1,5 +1,6 @@
 """Answers as JSON: plain values, and what became of rows that were sent."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ from django.http import HttpResponse
 
 from apps.shared.api import batches
 from apps.shared.api.errors import ApiError, problem
+from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
 
 
@@ -18,6 +20,17 @@ def json_response(content: bytes, status: int = 200) -> HttpResponse:
 def answer(value: Any, status: int = 200) -> HttpResponse:
     """Return any value of plain types as JSON: decimals as strings, times with their offset."""
     return json_response(msgspec.json.encode(value), status)
+
+
+def plain_values(value: Any) -> Any:
+    """Return the value with every decimal in plain notation."""
+    if isinstance(value, Decimal):
+        return plain_text(value)
+    if isinstance(value, dict):
+        return {name: plain_values(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(each) for each in value]
+    return value
 
 
 def check_one(outcome: Ingested) -> None:

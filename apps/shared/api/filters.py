@@ -225,6 +225,24 @@ def _reader(field: "models.Field[Any, Any]") -> tuple[Callable[[str], Any], dict
 # --- A whole query ------------------------------------------------------------------------
 
 
+def chosen(query: QueryDict, known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the values of the filters that a query names; ApiError (400) for what is no value."""
+    found: dict[str, Any] = {}
+    for name, parameter in known.items():
+        if name not in query:
+            continue
+        text = single(query, name)
+        try:
+            found[name] = (
+                [parameter.read(storable(name, word)) for word in text.split(",")]
+                if parameter.many
+                else parameter.read(text)
+            )
+        except Refused as refused:
+            raise invalid_parameter(name, refused.code, refused.message) from refused
+    return found
+
+
 def check_known(query: QueryDict, known: Sequence[str]) -> None:
     """Refuse a query that names something not in ``known``, and say what there is."""
     unknown = [name for name in query if name not in known]

@@ -214,8 +214,7 @@ class Schema(AutoSchema):
     # --- Bodies ---------------------------------------------------------------------------
 
     def get_request_serializer(self) -> Any:
-        body = self._described("body")
-        return None if body is None else self._struct_reference(body)
+        return None
 
     def get_response_serializers(self) -> Any:
         answer = self._described("answer")
@@ -259,7 +258,12 @@ class Schema(AutoSchema):
 
     def _get_request_body(self, direction: str = "request") -> Any:
         if self._action not in ("create", "update", "partial_update"):
-            return super()._get_request_body(direction)
+            body = self._described("body")
+            return (
+                schemas.body({JSON: self._struct_reference(body)})
+                if body
+                else super()._get_request_body(direction)
+            )
         row = self._row_reference()
         if self._action == "partial_update":
             return schemas.body({JSON: self._changes_reference()})

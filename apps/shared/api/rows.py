@@ -14,6 +14,7 @@ from apps.shared.api.values import (
     EvidenceCheck,
     KnownCheck,
     NumberCheck,
+    RealCheck,
     TextCheck,
     TimeCheck,
     is_address,
@@ -110,6 +111,18 @@ Probability = Annotated[
     number(
         NumberCheck(minimum=ZERO, maximum=ONE, places=RATIO_PLACES),
         "Between 0 and 1; at most 8 digits behind the point.",
+    ),
+]
+
+Real = Annotated[
+    float,
+    Meta(
+        description="A finite number in double precision.",
+        extra={"check": RealCheck()},
+        extra_json_schema={
+            "type": None,
+            "anyOf": [{"type": "number"}, {"type": "string", "format": "decimal"}],
+        },
     ),
 ]
 

@@ -148,8 +148,8 @@ def read_fields(
         try:
             values[field.name] = _read_field(field, value[field.name])
         except Refused as refused:
-            pointer = f"/{pointer_part(field.name)}{refused.pointer}"
-            errors.append(FieldError(pointer, refused.code, refused.message))
+            at = f"/{pointer_part(field.name)}"
+            errors += [FieldError(at + e.pointer, e.code, e.message) for e in refused.errors()]
     for name in value:
         if name not in plan.names:
             message = "There is no such field."

@@ -6,16 +6,18 @@ gets a no reads row by row.
 """
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
 from apps.shared.api.parsing import MAX_DEPTH, MAX_INTEGER_DIGITS
+from apps.shared.errors import FieldError
 
 # What a number may look like inside a string; Decimal() itself would also take "1_0".
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
@@ -42,6 +44,31 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.pointer = pointer
+
+    def errors(self) -> Sequence[FieldError]:
+        """Return everything that is wrong, with pointers from the value on."""
+        return [FieldError(self.pointer, self.code, self.message)]
+
+
+class ManyRefused(Refused):
+    """A value of several parts, of which more than one may be wrong."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("invalid", "Holds parts that are not as they must be.")
+        self._errors = errors
+
+    def errors(self) -> Sequence[FieldError]:
+        return self._errors
+
+
+class Check(Protocol):
+    """What a field's value must hold, one at a time and by the column."""
+
+    def read(self, value: Any) -> Any:
+        """Return the value that a JSON value stands for; raise Refused."""
+
+    def admits(self, column: Sequence[Any], *, short: bool) -> bool:
+        """Tell whether all decoded values of a column are fine; a no may be a doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +144,25 @@ class NumberCheck:
 
 def _bound(value: Decimal) -> str:
     return f"{value:f}" if abs(value) < 1000 else f"{value:.0e}".replace("e+", "e")
+
+
+@dataclass(frozen=True, slots=True)
+class RealCheck:
+    """A statistic in double precision: finite, with as many digits as that holds."""
+
+    def read(self, value: Any) -> float:
+        """Return the nearest number of double precision."""
+        number = float(value if isinstance(value, float) else ANY_NUMBER.read(value))
+        if not math.isfinite(number):
+            raise Refused("not_finite", "Must be a finite number.")
+        return number
+
+    def admits(self, column: Sequence[float], *, short: bool) -> bool:
+        """Tell whether all are finite."""
+        return all(map(math.isfinite, column))
+
+
+ANY_NUMBER = NumberCheck(places=MAX_EXPONENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,8 +367,3 @@ def is_fine(value: Any, depth: int, *, evidence: bool) -> bool:
 def pointer_part(name: str) -> str:
     """Return a name as one step of a JSON pointer (RFC 6901)."""
     return UNSTORABLE.sub("\ufffd", name).replace("~", "~0").replace("/", "~1")
-
-
-Check = (
-    NumberCheck | TextCheck | EvidenceCheck | ChoiceCheck | KnownCheck | TimeCheck | DocumentCheck
-)

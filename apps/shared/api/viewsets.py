@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+from django.db.models.functions import Cast
 from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -299,16 +300,33 @@ class EntityViewSet(FactViewSet):
         if isinstance(changes, list):
             raise batches.invalid(changes)
         refuse_others(request, self, changes, partial=True)
-        names = [field.name for field in structs.plan_of(self.row).fields]
 
         def change() -> Ingested:
-            held = self.found().select_for_update(of=("self",)).values(*names).first()
-            if held is None:
-                raise Http404
-            return self.replace([self.row(**{**held, **changes})])
+            return self.replace([self.row(**{**self.held_values(), **changes})])
 
         check_one(in_transaction(change, all_or_none=True))
         return self.stored(self.found())
+
+    def held_values(self) -> dict[str, Any]:
+        """Return the values of the row in the path and lock it; the numbers in its JSON are exact.
+
+        Django would read those as binary fractions, and what is left as it is would change.
+        """
+        names = [field.name for field in structs.plan_of(self.row).fields]
+        documents = [
+            name
+            for name in names
+            if isinstance(filters.field_at(self.model(), name), models.JSONField)
+        ]
+        texts = {f"{name}_as_text": Cast(name, models.TextField()) for name in documents}
+        rows = self.found().select_for_update(of=("self",)).annotate(**texts)
+        held = rows.values(*names, *texts).first()
+        if held is None:
+            raise Http404
+        for name in documents:
+            text = held.pop(f"{name}_as_text")
+            held[name] = None if text is None else parsing.loads(text.encode())
+        return held
 
     def read_for_path(self, request: Request) -> Row:
         """Return the whole row of a PUT."""

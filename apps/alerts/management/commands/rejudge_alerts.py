@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.alerts import services
+from apps.executions.tracking import tracked_execution
 from apps.shared.fields import plain_text
 
 
@@ -19,20 +20,25 @@ class Command(BaseCommand):
         parser.add_argument("--since", type=moment, help="Only alerts raised since (UTC).")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        run = tracked_execution("REJUDGE_ALERTS", symbol=options["symbol"], triggered_by="COMMAND")
+        with run as tracked, tracked.step("judge again") as result:
+            result["changed"] = count = self.judge(options["symbol"], options["since"])
+        self.stdout.write(f"{count} alert(s) changed." if count else "Nothing changed.")
+
+    def judge(self, symbol: str, since: datetime | None) -> int:
+        """Judge again, write what changed, return how many did."""
         now = timezone.now()
         services.track_due_prices(now=now)
         services.settle_alerts(now=now)
         count = 0
-        for alert in services.rejudge_alerts(
-            now=now, symbol=options["symbol"], since=options["since"]
-        ):
+        for alert in services.rejudge_alerts(now=now, symbol=symbol, since=since):
             count += 1
             changes = ", ".join(
                 f"{name}: {shown(before)} → {shown(after)}"
                 for name, (before, after) in alert.changes.items()
             )
             self.stdout.write(f"{alert.alert_id}  {changes}")
-        self.stdout.write(f"{count} alert(s) changed." if count else "Nothing changed.")
+        return count
 
 
 def moment(text: str) -> datetime:

@@ -1,0 +1,497 @@
+"""Reports the runs of a program to Blotter. Copy this one file; Python 3.8 or newer, nothing else.
+
+    blotter = Blotter("https://blotter.example", os.environ["BLOTTER_KEY"])
+    with blotter.execution("nightly backtest", symbol="BTC/USDT", total_tasks=3) as run:
+        with run.step("load") as step:
+            step.result = {"candles": len(load())}
+        for name in ("trend", "range"):
+            run.progress("testing " + name)
+            test(name)
+            run.progress(completed=[name])
+
+A thread keeps the run alive while the block lasts. An exception ends it as FAILED, with its
+traceback, and goes on its way. When staff wish the run to end, the next ``step`` or ``progress``
+raises ``Cancelled``; it ends the block, and the run as CANCELLED. While Blotter is away the work
+goes on; what was to be told is told when it is back. With ``strict=True`` it raises instead.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import math
+import random
+import re
+import socket
+import sys
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections import deque
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+__all__ = ["Blotter", "BlotterError", "Cancelled", "Run", "Step"]
+
+log = logging.getLogger("blotter")
+
+LONGEST_WAIT = 60.0  # seconds between two tries, whatever Retry-After says
+ROWS_AT_ONCE = 5_000
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class BlotterError(Exception):
+    """Blotter refused, or was not there: ``status`` (0: no answer), ``code``, ``errors``."""
+
+    def __init__(self, status, code, detail, errors=(), document=None, wait=None):
+        places = "; ".join(f"{e.get('pointer')}: {e.get('message')}" for e in errors[:5])
+        super().__init__(f"{status or 'no answer'} {code}: {detail}{places and f' ({places})'}")
+        self.status, self.code, self.errors = status, code, list(errors)
+        self.document, self.wait = document or {}, wait
+
+    @property
+    def passing(self):
+        """Whether the same request may well go through later."""
+        return self.status in (0, 408, 425, 429) or self.status >= 500 or self.wait is not None
+
+
+class Cancelled(Exception):
+    """Somebody wishes the run to end."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args):
+        return None  # the key goes nowhere else
+
+
+class Blotter:
+    """One Blotter, and the key that opens it.
+
+    ``timeout`` is in seconds, for each try to connect and to read. What may pass (no connection,
+    429, 5xx) is tried ``retries`` times more, after longer and longer pauses.
+    """
+
+    def __init__(self, url, key, timeout=10.0, retries=4, strict=False):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("The address must look like https://host, without a password.")
+        if not re.fullmatch(r"[!-~]+", key or ""):
+            raise ValueError("The key is empty or holds characters that no key has.")
+        self.url = url.rstrip("/")
+        self.timeout, self.retries, self.strict = timeout, retries, strict
+        self._key = key
+        self._opener, self._sleep = urllib.request.build_opener(_NoRedirects), time.sleep
+
+    def __repr__(self):
+        return f"Blotter({self.url!r})"
+
+    def execution(self, name, execution_type=None, execution_id=None, lease_seconds=300, **fields):
+        """Return a run for a ``with`` statement.
+
+        Fields: symbol, symbols, total_tasks, triggered_by, server_id, version, metadata. The same
+        ``execution_id`` again is the same run; without one each call is a run of its own.
+        """
+        word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "run"
+        stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime())
+        metadata = {"name": name, **(fields.pop("metadata", None) or {})}
+        row = {
+            "execution_id": execution_id or f"{word[:200]}_{stamp}_{uuid.uuid4().hex[:8]}",
+            "execution_type": execution_type or word.upper()[:50].strip("_"),
+            "lease_seconds": lease_seconds,
+            "server_id": socket.gethostname(),
+            "metadata": metadata,
+            **fields,
+        }
+        return Run(self, row)
+
+    def post(self, path, rows):
+        """Send one row (a dict) or many (a list, of any length) and return what became of them.
+
+        A row sent twice because an answer was lost is stored once. Raises BlotterError; of a
+        list, only when none of it could be stored: look at ``failed`` and ``results``.
+        """
+        if not isinstance(rows, (list, tuple)):
+            return self.send("POST", path, rows, once=True)
+        total = {"created": 0, "unchanged": 0, "replaced": 0, "failed": 0, "results": []}
+        refusal = None
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            try:
+                part = self.send("POST", path, rows[start : start + ROWS_AT_ONCE], once=True)
+            except BlotterError as error:
+                if error.code != "batch_refused":
+                    raise
+                refusal, part = error, error.document
+            for name in ("created", "unchanged", "replaced", "failed"):
+                total[name] += part.get(name, 0)
+            for one in part.get("results", ()):
+                total["results"].append({**one, "index": one["index"] + start})
+        if refusal and total["failed"] == len(rows):
+            raise refusal
+        return total
+
+    def get(self, path, **query):
+        """Return one answer: a row, or one page of a list."""
+        words = {
+            name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            for name, value in query.items()
+        }
+        return self.send("GET", f"{path}?{urllib.parse.urlencode(words)}" if words else path)
+
+    def rows(self, path, **query):
+        """Yield all rows of a list, page by page."""
+        while True:
+            page = self.get(path, **query)
+            yield from page["results"]
+            if not page.get("next"):
+                return
+            # Of its address only the question counts: the key is shown to this Blotter alone.
+            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page["next"]).query))
+
+    def send(self, method, path, value=None, retries=None, once=False):
+        """Make one request below /api/v1/, as often as it takes, and return the answer."""
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        body = None
+        if value is not None:
+            body = json.dumps(value, default=_other, allow_nan=False).encode()
+            headers["Content-Type"] = "application/json"
+        if once:
+            headers["Idempotency-Key"] = uuid.uuid4().hex
+        left = self.retries if retries is None else retries
+        pause = 0.5
+        while True:
+            try:
+                return self._exchange(method, path, body, headers)
+            except BlotterError as error:
+                if not error.passing or left <= 0:
+                    raise
+                wait = pause * random.uniform(0.5, 1.5) if error.wait is None else error.wait
+                log.info("Blotter: %s; trying again in %.1f s", error, wait)
+            self._sleep(min(wait, LONGEST_WAIT))
+            left, pause = left - 1, pause * 2
+
+    def _exchange(self, method, path, body, headers):
+        address = f"{self.url}/api/v1/{path.lstrip('/')}"
+        request = urllib.request.Request(address, body, headers, method=method)
+        until = time.monotonic() + 3 * self.timeout
+        try:
+            try:
+                answer = self._opener.open(request, timeout=self.timeout)
+            except urllib.error.HTTPError as refusal:
+                answer = refusal
+            with answer:
+                status, content = answer.getcode(), _read(answer, until)
+                after = answer.headers.get("Retry-After", "")
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise BlotterError(0, "unreachable", f"{type(reason).__name__}: {reason}") from None
+        try:
+            found = json.loads(content.decode()) if content else None
+        except ValueError:
+            found = None
+            if status < 300:
+                detail = f"What answers at {self.url} is no Blotter."
+                raise BlotterError(0, "not_json", detail) from None
+        if status < 300:
+            return found
+        told = found if isinstance(found, dict) else {}
+        wait = min(float(after), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,6}", after) else None
+        code, detail = told.get("code", "refused"), told.get("detail", "")
+        raise BlotterError(status, code, detail, told.get("errors") or (), told, wait)
+
+
+class Step:
+    """One step of a run. Set ``result`` to what it found.
+
+    It ends as SUCCESS; set ``status`` to another word (SKIPPED, FAILED_INSUFFICIENT_DATA, …) and
+    ``reason`` to a short code where that says more.
+    """
+
+    def __init__(self, run, name):
+        self.name, self.result, self.status, self.reason = name, {}, "SUCCESS", ""
+        self._run, self._clock, self._began = run, time.monotonic(), time.time()
+
+    def __enter__(self):
+        self._run._tell("steps/", {"step_name": self.name, "status": "RUNNING"}, self._began)
+        self._run._check()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        result = self.result if isinstance(self.result, dict) else {"value": self.result}
+        body = {"step_name": self.name, "status": self.status, "reason": self.reason}
+        body["result_data"] = result
+        if kind is not None and issubclass(kind, (Cancelled, KeyboardInterrupt)):
+            body["status"] = "CANCELLED"
+        elif kind is not None:
+            told = _told(error)
+            body["status"] = self.status if self.status.startswith("FAILED") else "FAILED"
+            body.update(told, error_traceback=told.pop("traceback"))
+            self._run._known_error = error
+        # By the clock that is never set back.
+        ended = self._began + time.monotonic() - self._clock
+        self._run._tell("steps/", body, self._began, ended, quiet=kind is not None)
+
+
+class Run:
+    """A run that is reported while its ``with`` block lasts.
+
+    ``cancelled`` tells whether somebody wishes it to end, for work that takes neither step nor
+    progress for long. Use it from the process that made it.
+    """
+
+    def __init__(self, blotter, row):
+        self.execution_id, self.cancelled, self.outcome = row["execution_id"], False, "COMPLETED"
+        self._blotter, self._row = blotter, row
+        self._every = max(0.2, min(15.0, row["lease_seconds"] / 4))
+        self._waiting = deque()  # (verb, body, times), not delivered yet, the oldest first
+        self._news = {}  # progress that is not reported yet
+        self._errors, self._names, self._known_error = [], {}, None
+        self._away = self._over = False
+        self._told_at = -math.inf
+        self._state, self._sending = threading.Lock(), threading.RLock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="blotter", daemon=True)
+
+    def __repr__(self):
+        return f"Run({self.execution_id!r})"
+
+    def __enter__(self):
+        self._clock, self._began, self._used = time.monotonic(), time.time(), _usage()
+        self._tell("", {**self._row, "status": "RUNNING"}, self._began)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._stop.set()
+        status = self.outcome
+        if kind is not None and issubclass(kind, (Cancelled, KeyboardInterrupt)):
+            status = "CANCELLED"
+        elif kind is not None and not (issubclass(kind, SystemExit) and not error.code):
+            status = "FAILED"
+            if error is not self._known_error:
+                self._errors.append(_told(error))
+        self._thread.join(3 * self._blotter.timeout)
+        quiet = kind is not None
+        while self._news:
+            self._queue_news()
+        body = {"status": status, "errors": self._errors[:1000], **self._resources()}
+        ended = self._began + time.monotonic() - self._clock
+        self._tell("finish/", body, ended=ended, last=True, quiet=quiet)
+        if self._waiting and not self._over:
+            log.error("Blotter was not told of %d reports of %r", len(self._waiting), self)
+        return quiet and issubclass(kind, Cancelled)
+
+    def step(self, name):
+        """Return a step for a ``with`` statement; a name that comes again gets a number."""
+        self._check()
+        name = " ".join(UNSTORABLE.sub("\ufffd", str(name)).split())[:240] or "step"
+        with self._state:
+            self._names[name] = count = self._names.get(name, 0) + 1
+        return Step(self, name if count == 1 else f"{name} #{count}")
+
+    def progress(self, operation=None, completed=(), total=None):
+        """Tell what is done now, which tasks are done, and how many there are in all.
+
+        Call it as often as you like: it is sent about once a second.
+        """
+        self._check()
+        with self._state:
+            if operation is not None:
+                self._news["current_operation"] = str(operation)[:500]
+            if total is not None:
+                self._news["total_tasks"] = total
+            tasks = [str(task)[:255] for task in completed]
+            self._news["completed_tasks"] = self._news.get("completed_tasks", []) + tasks
+        if time.monotonic() - self._told_at >= 1.0:
+            self._tell_news()
+            self._check()
+
+    def fail(self, message, error_type="Failed", step=""):
+        """Let the run end as FAILED for this reason; the block goes on."""
+        self.outcome = "FAILED"
+        error = {"error_type": str(error_type)[:255], "error_message": str(message)[:100_000]}
+        self._errors.append({**error, "step": str(step)[:255]})
+
+    def _check(self):
+        if self.cancelled:
+            raise Cancelled(f"Somebody wishes {self.execution_id} to end.")
+
+    def _keep(self):
+        """Give signs of life until the block ends, and tell what could not be told before."""
+        while not self._over and not self._stop.wait(self._every):
+            try:
+                self._tell_news(alive=True)
+            except Exception:
+                log.exception("Blotter: no sign of life of %r", self)
+
+    def _tell_news(self, alive=False):
+        """Report progress; ``alive``: even without any."""
+        with self._sending:
+            while (alive or self._news) and self._deliver():
+                self._queue_news()
+                alive = False
+            self._deliver()
+
+    def _queue_news(self):
+        """Let progress wait to be sent: as much of it as Blotter takes at once."""
+        with self._state:
+            news, self._news = self._news, {}
+            tasks = news.get("completed_tasks", [])
+            if tasks[5_000:]:
+                news["completed_tasks"] = tasks[:5_000]
+                self._news["completed_tasks"] = tasks[5_000:]
+        self._waiting.append(("progress/", _plain({**news, **self._resources()}), {}))
+
+    def _tell(self, verb, body, began=None, ended=None, last=False, quiet=False):
+        """Report something that must not be lost, behind what waits already."""
+        times = {"timestamp_start": began, "timestamp_end": ended}
+        times = {name: _moment(at) for name, at in times.items() if at}
+        # Of what is told at once Blotter's own clock knows the time best.
+        late = times if self._waiting or self._away else {}
+        self._waiting.append((verb, {**_plain(body), **late}, times))
+        with self._sending:
+            self._deliver(last=last, quiet=quiet)
+
+    def _deliver(self, last=False, quiet=False):
+        """Send what waits, in its order; return whether nothing waits any more.
+
+        While Blotter is away nobody waits for it: the thread asks, once each time.
+        """
+        own = threading.current_thread() is self._thread
+        strict = self._blotter.strict and not own
+        if self._away and not (own or last):
+            return False
+        while self._waiting and not self._over:
+            verb, body, times = self._waiting[0]
+            try:
+                answer = self._blotter.send("POST", self._address(verb), body, 0 if own else None)
+            except BlotterError as error:
+                if error.passing and not strict:
+                    log.log(logging.DEBUG if self._away else logging.WARNING, "%r: %s", self, error)
+                    self._away = True
+                    body.update(times)
+                    return False
+                self._waiting.popleft()
+                self._refused(verb, body, error)
+                if strict and not quiet:
+                    raise
+            else:
+                self._waiting.popleft()
+                self._told_at, self._away = time.monotonic(), False
+                self._hear(verb, answer if isinstance(answer, dict) else {})
+        return not self._waiting
+
+    def _address(self, verb):
+        key = urllib.parse.quote(self.execution_id, safe="")
+        return f"executions/executions/{key}/{verb}" if verb else "executions/executions/"
+
+    def _hear(self, verb, answer):
+        """Take in what an answer says of the run."""
+        if not verb and answer.get("status") == "PENDING":
+            self._waiting.appendleft(("begin/", {}, {}))
+        if verb != "finish/" and (
+            answer.get("cancel_requested")
+            or answer.get("cancel_requested_at")
+            or answer.get("status") == "CANCELLED"
+        ):
+            self.cancelled = True
+
+    def _refused(self, verb, body, error):
+        """Make the best of a report that will never be taken."""
+        optional = {"result_data", "timestamp_start", "timestamp_end"} & set(body)
+        if not verb and error.code == "conflict":
+            # It was started before, perhaps elsewhere: this goes on with it.
+            self._waiting.appendleft(("begin/", {}, {}))
+        elif error.status in (400, 413, 422) and optional:
+            kept = {name: value for name, value in body.items() if name not in optional}
+            self._waiting.appendleft((verb, kept, {}))
+        elif not verb or error.code in ("execution_ended", "unknown_execution"):
+            self._over = True
+            self.cancelled = self.cancelled or "CANCELLED" in str(error)
+        log.error("Blotter did not take %s of %r: %s", verb or "the start", self, error)
+
+    def _resources(self):
+        """Return what this process and its ended children used since the run began."""
+        if self._used is None:
+            return {}
+        (cpu, _, disk), (now, peak, written) = self._used, _usage()
+        share = 100 * (now - cpu) / max(time.monotonic() - self._clock, 0.001)
+        used = {"cpu_usage_avg": share, "memory_peak_mb": peak, "disk_io_mb": written - disk}
+        return {name: round(max(value, 0), 2) for name, value in used.items()}
+
+
+def _usage():
+    """Return CPU seconds, peak memory in MB and MB read and written, or None."""
+    if resource is None:
+        return None
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = sum(each.ru_utime + each.ru_stime for each in (own, children))
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    blocks = sum(each.ru_inblock + each.ru_oublock for each in (own, children))
+    return cpu, max(own.ru_maxrss, children.ru_maxrss) / unit, blocks * 512 / 2**20
+
+
+def _told(error):
+    """Return an exception as Blotter lists errors."""
+    kind = type(error)
+    only = "".join(traceback.format_exception_only(kind, error)).strip()
+    whole = "".join(traceback.format_exception(kind, error, error.__traceback__))
+    return {
+        "error_type": kind.__name__[:255],
+        "error_message": only.partition(": ")[2][:100_000],
+        "traceback": whole[-100_000:],
+    }
+
+
+def _moment(at):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1e6):06}Z"
+
+
+def _read(answer, until):
+    """Return a whole body; one that comes by drops has to end in time."""
+    parts = []
+    while True:
+        part = answer.read1(65_536)
+        if not part:
+            break
+        parts.append(part)
+        if time.monotonic() > until:
+            raise TimeoutError("The answer did not end in time.")
+    content = b"".join(parts)
+    if len(content) < int(answer.headers.get("Content-Length") or 0):
+        raise ConnectionError("The answer was cut short.")
+    return content
+
+
+def _plain(value, depth=0):
+    """Return a value that JSON and PostgreSQL can hold: NaN becomes None, the unknown its text."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if depth < 40 and isinstance(value, dict):
+        return {_plain(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+    if depth < 40 and isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner, depth + 1) for inner in value]
+    try:
+        return _plain(_other(value), depth + 1) if depth < 40 else str(value)[:1000]
+    except Exception:  # noqa: BLE001  # a foreign __str__ may raise anything
+        return f"<{type(value).__name__}>"
+
+
+def _other(value):
+    """Return what JSON does not know as what it does: NumPy's values, times, decimals."""
+    for name in ("tolist", "isoformat"):
+        if hasattr(value, name) and not isinstance(value, type):
+            return getattr(value, name)()
+    return str(value)
