@@ -135,6 +135,15 @@ class TestRefusals:
         assert reason == FailReason.CONFIG_VALIDATION_FAILED
         assert str(asleep.pk) in message
 
+    def test_more_candles_than_a_worker_can_hold(self, monkeypatch):
+        monkeypatch.setattr(symbol_additions, "MOST_BARS", 2_000)
+        store_walk(bars=21 * QUARTERS_OF_A_DAY)
+
+        reason, message = self.reason()
+
+        assert reason == FailReason.INSUFFICIENT_RESOURCES
+        assert "2,016 candles" in message
+
     def test_fewer_days_than_are_required(self):
         store_walk(bars=21 * QUARTERS_OF_A_DAY)
 

@@ -13,7 +13,8 @@ from tests.e2e.product import running, wait_for
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-THEMES, WIDTHS = ("light", "dark"), (1440, 390)
+# Each page in both themes and both widths, of which not every pair tells something new.
+LOOKS = (("light", 1440), ("dark", 390))
 # What stands on each page, and how many charts it draws.
 PAGES = {
     "login": ("Log in", 0),
@@ -266,8 +267,7 @@ def opened(product, context_of):
 
 
 class TestPages:
-    @pytest.mark.parametrize("width", WIDTHS)
-    @pytest.mark.parametrize("theme", THEMES)
+    @pytest.mark.parametrize(("theme", "width"), LOOKS)
     @pytest.mark.parametrize("name", PAGES)
     def test_a_page_is_whole_in_both_themes_and_widths(self, opened, addresses, name, theme, width):
         words, charts = PAGES[name]

@@ -115,16 +115,16 @@ def post(product, alerts):
 
 
 def kill_workers_while_they_work(product):
-    """SIGKILL the worker and its pool right after the wake-up, then see a new one come."""
-    for task in ("track_prices", "settle_alerts"):
-        before = product.workers()
+    """SIGKILL the worker, then its pool, right after a wake-up, and see new ones come."""
+    for task, processes in (("track_prices", product.workers), ("settle_alerts", product.pool)):
+        before = processes()
         product.wake(f"apps.alerts.tasks.{task}")
         for pid in before:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue  # it fell with its parent
-        wait_for(lambda old=before: set(product.workers()) - set(old), 60)
+        wait_for(lambda old=before, now=processes: set(now()) - set(old), 60)
 
 
 def wait_until_judged(product, settled, checkpoints):

@@ -1610,11 +1610,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="analysis",
-            index=models.Index(fields=["symbol", "timeframe"], name="idx_symbol_timeframe"),
+            index=models.Index(fields=["symbol", "timeframe"], name="idx_analyses_symbol"),
         ),
         migrations.AddIndex(
             model_name="analysis",
-            index=models.Index(fields=["config"], name="idx_config"),
+            index=models.Index(fields=["config"], name="idx_analyses_config"),
         ),
         migrations.AddIndex(
             model_name="analysis",

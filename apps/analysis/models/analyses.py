@@ -118,8 +118,8 @@ class Analysis(TimestampedModel):
             ),
         ]  # fmt: skip
         indexes = [
-            models.Index(fields=["symbol", "timeframe"], name="idx_symbol_timeframe"),
-            models.Index(fields=["config"], name="idx_config"),
+            models.Index(fields=["symbol", "timeframe"], name="idx_analyses_symbol"),
+            models.Index(fields=["config"], name="idx_analyses_config"),
             models.Index(fields=["generated_at", "id"], name="idx_analyses_generated_at"),
             models.Index(
                 models.F("sharpe_ratio").desc(nulls_last=True),

@@ -37,6 +37,8 @@ RUNNER: Final = "apps.analysis.tasks.run_symbol_additions"
 DATA_FETCH, BACKTEST, RESULT_SAVE = "data_fetch", "backtest", "result_save"
 USUAL_DAYS: Final = 365
 MOST_DAYS: Final = 3_650
+# What a worker can hold in memory without harm: four years of minutes.
+MOST_BARS: Final = 2_000_000
 # Where markets rest at weekends.
 WEEKDAYS_ONLY: Final = (AssetClass.EQUITY, AssetClass.FOREX)
 
@@ -281,10 +283,18 @@ def checked_history(symbol: str, series: Series, days: int) -> History:
     step = width(series.granularity)
     candles = Candle.objects.of_series(symbol, series.source, series.granularity)
     inside = candles.filter(timestamp__gte=start, timestamp__lt=end)
+    bars = inside.count()
+    if bars > MOST_BARS:
+        raise SymbolRefused(
+            FailReason.INSUFFICIENT_RESOURCES,
+            f"{bars:,} candles are more than the {MOST_BARS:,} that are tried out at once: ask "
+            "for fewer days, or for coarser candles.",
+            "/days",
+        )
     return check_history(
         first=start,
         last=series.last,
-        bars=inside.count(),
+        bars=bars,
         expected=expected_bars(symbol, inside, start, end, step),
         width=step,
         required_days=settings.SYMBOL_HISTORY_DAYS,
