@@ -19,7 +19,7 @@ from apps.alerts.domain.scorecard import FEW, ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.executions.choices import ExecutionStatus, Health
 from apps.executions.models import Execution
-from apps.logs.choices import ErrorState, NotificationLevel
+from apps.logs.choices import ActivitySource, ErrorState, NotificationLevel, Severity
 from apps.logs.models import (
     ENTRIES,
     ErrorGroup,
@@ -55,6 +55,8 @@ UNTAKEN_GRACE = timedelta(minutes=2)
 # An hour of errors is a burst from here on, and from so many times the usual hour.
 BURST_LEAST, BURST_TIMES = 10, 5
 WRITER = "apps.logs.writer"
+# The component of our own tasks among the operations.
+TICKS = "celery"
 # A checkpoint that has just passed is taken within a minute or two.
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
@@ -331,7 +333,12 @@ class Readings:
 
     @cached_property
     def newest_activity(self) -> list[Any]:
-        newest = RecentActivity.objects.defer("description", "metadata")
+        day = RecentActivity.objects.filter(timestamp__gte=self.at - DAY)
+        # Ticks of ours that went well would bury everything else.
+        told = day.exclude(
+            source=ActivitySource.PERFORMANCE, component=TICKS, severity=Severity.INFO
+        )
+        newest = told.defer("description", "metadata")
         read = newest.annotate(words=Left("description", DESCRIPTION_READ))
         return list(read.order_by("-timestamp", "-id")[:NEWEST_ACTIVITY])
 

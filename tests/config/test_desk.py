@@ -33,6 +33,7 @@ from tests.factories import (
     make_instrument,
     make_notification,
     make_performance,
+    make_performance_log,
     make_system_log,
     make_tracked_price,
     make_user_action_log,
@@ -462,7 +463,7 @@ class TestPage:
         assert "No alert has been raised yet." in shown
         assert "No alert of the last 30 days is settled yet." in shown
         assert "Nothing happened in the last 24 hours." in shown
-        assert "Nothing has happened yet." in shown
+        assert "Nothing has happened within a day." in shown
 
     def test_shows_foreign_text_as_text(self, admin_client):
         hostile = "<script>x</script>"
@@ -512,6 +513,20 @@ class TestPage:
 
         assert "seen by all" in shown
         assert "/secret/" not in shown
+
+    def test_leaves_ticks_that_went_well_out_of_the_newest_lines(self):
+        now = timezone.now()
+        make_performance_log(operation_name="well", component="celery")
+        make_performance_log(operation_name="badly", component="celery", status="error")
+        make_performance_log(operation_name="elsewhere", component="features")
+        make_system_log(message="of yesterday", timestamp=now - timedelta(hours=25))
+
+        lines = desk.latest(Readings(timezone.now()))
+
+        told = " ".join(str(line["description"]) for line in lines)
+        assert len(lines) == 2
+        assert "badly" in told
+        assert "elsewhere" in told
 
     def test_shows_only_what_the_viewer_may_see(self):
         make_alert(symbol="SECRET/USD", timestamp=timezone.now())
