@@ -289,7 +289,7 @@ class TestBadInput:
         )
 
         assert_problem(answer, 413)
-        assert body.given < 20 * MEBIBYTE
+        assert body.given < 70 * MEBIBYTE
 
 
 class TestChangingAnalyses:

@@ -40,7 +40,7 @@ from apps.shared.api.filters import ANY_OF, EXACT, RANGE
 from apps.shared.api.negotiation import OnlyJson
 from apps.shared.api.openapi import describe
 from apps.shared.api.queries import read_query
-from apps.shared.api.viewsets import EntityViewSet, FactViewSet, answer
+from apps.shared.api.viewsets import BULK_BODY_BYTES, EntityViewSet, FactViewSet, answer
 from apps.shared.api.writing import in_transaction
 from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
@@ -124,6 +124,7 @@ class AnalysisViewSet(EntityViewSet):
     queryset = Analysis.objects.all()
     row = AnalysisRow
     key = ["execution_id", "symbol", "timeframe", "config"]
+    body_bytes = BULK_BODY_BYTES
     fields = ANALYSIS_FIELDS
     filterset_fields = {
         "execution_id": ANY_OF,

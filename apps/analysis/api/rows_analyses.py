@@ -205,8 +205,7 @@ class MetricRow(Row):
 Trades = Annotated[
     list[TradeRow],
     Meta(
-        description=f"At most {MOST_TRADES:,}, and what a body of 16 MiB holds: about 50,000 with"
-        " every field. [] says that it made none.",
+        description=f"At most {MOST_TRADES:,}. [] says that it made none.",
         extra={"check": RowsCheck(TradeRow, MOST_TRADES)},
     ),
 ]

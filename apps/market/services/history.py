@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from apps.market.domain.candles import aligned_start, width
 from apps.market.models import Feed
 from apps.market.providers.base import ProviderRubbish
 from apps.market.services.candles import store_candles
@@ -35,5 +36,7 @@ def fetch_history(
             raise ProviderRubbish(f"Refused by the store: {outcome.results[0].errors[0].message}")
         fetched += len(fresh)
         since = fresh[-1].timestamp
-        if not go_on(fetched):
+        # Behind the newest finished candle there is nothing to ask for.
+        running = aligned_start(now, feed.granularity)
+        if since + width(feed.granularity) >= running or not go_on(fetched):
             return fetched

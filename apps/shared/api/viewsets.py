@@ -153,6 +153,8 @@ class FactViewSet(ReadOnlyViewSet):
     row: ClassVar[type[Row]]
     key: ClassVar[Sequence[str]] = ()
     bulk: ClassVar[bool] = False
+    # The largest body; bulk ones may be larger, and so may rows that hold many others.
+    body_bytes: ClassVar[int] = BODY_BYTES
     # What the documentation says of a row that comes once more.
     sent_again: ClassVar[str] = "The same row sent again is unchanged."
 
@@ -261,7 +263,9 @@ class FactViewSet(ReadOnlyViewSet):
         """Yield the body's rows: in parts where there may be very many."""
         accepted = (parsing.JSON, parsing.LINES, parsing.CSV) if self.bulk else (parsing.JSON,)
         kind = parsing.content_type(request._request, accepted)
-        body = parsing.read_body(request._request, BULK_BODY_BYTES if self.bulk else BODY_BYTES)
+        body = parsing.read_body(
+            request._request, BULK_BODY_BYTES if self.bulk else self.body_bytes
+        )
         limit = BULK_ROWS_AT_ONCE if self.bulk else ROWS_AT_ONCE
         for part in batches.read_parts(self.row, body, kind, limit=limit):
             part.ready = self.prepare(part.rows)
@@ -339,7 +343,7 @@ class EntityViewSet(FactViewSet):
     def read_sent(self, request: Request) -> Any:
         """Return the object that was sent, its key taken from the path."""
         parsing.content_type(request._request, (parsing.JSON,))
-        sent = batches.loads(parsing.read_body(request._request, BODY_BYTES))
+        sent = batches.loads(parsing.read_body(request._request, self.body_bytes))
         if isinstance(sent, dict):
             for name, named in self.key_of_path().items():
                 if sent.setdefault(name, named) != named:
