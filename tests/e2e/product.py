@@ -47,12 +47,15 @@ class Product:
                 start_new_session=True,
             )
         wait_for(self.ready, START_LIMIT, lambda: f"it did not start: {self.said()[-3000:]}")
-        printed = re.search(r"http://[\w.]+:\d+", self.said())
-        self.address = printed[0] if printed else self.address
 
     def ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"it stopped by itself: {self.said()[-3000:]}"
+        # Only its own words tell where it is: on the port asked for there may be somebody else.
+        printed = re.findall(r"Blotter is ready after .*?(http://[\w.]+:\d+)", self.said())
+        if not printed:
+            return False
+        self.address = printed[-1]
         try:
             return self.get("/readyz", authorized=False)[0] == 200
         except OSError:

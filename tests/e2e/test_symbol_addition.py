@@ -27,7 +27,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def product(passable_folder):
     settings = {"SYMBOL_HISTORY_DAYS": "14", "STEP_LEASE_SECONDS": str(LEASE_SECONDS)}
-    with running(passable_folder, port=18350, DEMO="0", **settings) as product:
+    with running(passable_folder, port=18360, DEMO="0", **settings) as product:
         product.manage("import_candles", str(CANDLES))
         scopes = ["executions:read", "executions:write", "analysis:read", "analysis:write"]
         printed = product.manage("create_key", "pipeline", "--scopes", *scopes)
