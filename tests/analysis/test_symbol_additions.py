@@ -400,3 +400,25 @@ class TestProvider:
         assert run.status == ExecutionStatus.FAILED
         assert step.status == StepStatus.FAILED_INSUFFICIENT_DATA
         assert "Nothing is stored" in step.error_message
+
+    def test_a_fetch_stops_at_its_next_page_when_somebody_wishes_so(
+        self, three_strategies, monkeypatch
+    ):
+        store_walk(bars=60 * QUARTERS_OF_A_DAY, source="tape")
+        monkeypatch.setattr("apps.market.services.feeds.PAGE", 50)
+        now = NEW_YEAR + 60 * DAY
+        run, _ = request_symbol_addition(
+            wish=wish(provider="replay", source="fetched", options={"source": "tape"}, days=25),
+            now=now,
+        )
+
+        def call_off():
+            request_cancel(Execution.objects.filter(pk=run.pk), by="ann", now=now)
+
+        symbol_steps.work(clock=lambda: now, joined=call_off)
+
+        run.refresh_from_db()
+        assert run.status == ExecutionStatus.CANCELLED
+        assert steps_of(run)[DATA_FETCH].status == StepStatus.CANCELLED
+        assert Candle.objects.filter(source="fetched").count() == 50
+        assert not Analysis.objects.exists()

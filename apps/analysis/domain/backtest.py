@@ -139,6 +139,7 @@ def _exit(bars: Bars, plan: _Plan, max_bars: int | None) -> tuple[int, Decimal, 
     long = plan.direction > 0
     guard = (max if long else min)(plan.stop, plan.liquidation)
     lower, upper = (guard, plan.target) if long else (plan.target, guard)
+    # Bars are floats, each the nearest to what was stored: so are the levels they are held against.
     found = _first_outside(bars, plan.entry_bar, plan.last_bar, float(lower), float(upper))
     if found is None:
         timeout = max_bars is not None and plan.last_bar == plan.entry_bar + max_bars - 1
