@@ -30,8 +30,8 @@ pytestmark = pytest.mark.django_db
 
 S = ExecutionStatus
 TICK = 15 * SECOND
-# An idle look: the watch's own row, lost, stuck, leases, runs to be closed, runners.
-QUERIES_OF_A_LOOK = 6
+# An idle look: the watch's own row, the door, lost, stuck, leases, runs to be closed, runners.
+QUERIES_OF_A_LOOK = 7
 
 
 @pytest.fixture
@@ -200,6 +200,39 @@ class TestDownTimeOfOurs:
 
         assert stored(run).health == Health.STUCK
         assert Notification.objects.count() == 1
+
+
+@pytest.mark.usefixtures("awake")
+class TestAClosedDoor:
+    """While no web server is up, programs outside cannot report."""
+
+    def door(self, noted, opened):
+        make_watch(name="door", looked_at=noted, awake_since=opened)
+
+    def test_makes_nobody_lost_or_stuck(self):
+        run = running(heard=NOON - 2 * HOUR)
+        self.door(noted=NOON - 61 * SECOND, opened=NOON - 9 * HOUR)
+
+        look(NOON, NOON + HOUR)
+
+        assert (stored(run).status, stored(run).health) == (S.RUNNING, Health.OK)
+
+    def test_that_has_opened_extends_the_deadlines(self):
+        run = running(heard=NOON - 2 * HOUR)
+        self.door(noted=NOON + 300 * SECOND, opened=NOON)
+
+        look(NOON, NOON + 300 * SECOND)
+        assert stored(run).status == S.RUNNING
+        watch_executions(now=NOON + 301 * SECOND)
+        assert stored(run).status == S.FAILED
+
+    def test_that_was_open_all_along_changes_nothing(self):
+        run = running(heard=NOON - 2 * HOUR)
+        self.door(noted=NOON - SECOND, opened=NOON - 9 * HOUR)
+
+        watch_executions(now=NOON)
+
+        assert stored(run).status == S.FAILED
 
 
 @pytest.mark.usefixtures("awake")

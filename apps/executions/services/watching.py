@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from apps.executions.domain import liveness
 from apps.executions.domain.progress import FIRST_ERRORS, LAST_ERRORS
+from apps.executions.models import Watch
 from apps.executions.services.work import (
     DUE_RUNNERS,
     MOST_ATTEMPTS,
@@ -26,9 +27,11 @@ from apps.executions.services.work import (
 from apps.logs.choices import NotificationLevel
 from apps.logs.services.notifications import notify
 
-__all__ = ["MOST_ATTEMPTS", "watch_executions"]
+__all__ = ["DOOR", "MOST_ATTEMPTS", "awake_since", "note_look", "watch_executions"]
 
 NAME = "executions"
+# The web servers note themselves under this name: nobody is silent whom nobody can hear.
+DOOR = "door"
 # So many are ended in one transaction: enough to be fast, few enough to hold no lock for long.
 BATCH = 500
 
@@ -130,10 +133,11 @@ def watch_executions(*, now: datetime) -> list[str]:
     Lost runs end as FAILED, stuck ones are marked and unmarked, steps whose worker is gone are
     given back, runs of ours with nothing left to do are closed. May run several times at once.
     """
-    awake = note_look(now=now)
-    while end_lost(awake=awake, now=now) == BATCH:
+    awake = awake_since(name=NAME, now=now)
+    while awake and end_lost(awake=awake, now=now) == BATCH:
         pass
-    mark_stuck(awake=awake, now=now)
+    if awake:
+        mark_stuck(awake=awake, now=now)
     give_back_steps(now=now)
     close_runs(now=now)
     with connection.cursor() as cursor:
@@ -141,9 +145,24 @@ def watch_executions(*, now: datetime) -> list[str]:
         return [runner for (runner,) in cursor.fetchall()]
 
 
-def note_look(*, now: datetime) -> datetime:
+def awake_since(*, name: str, now: datetime) -> datetime | None:
+    """Note a look of the watch ``name``; return since when anybody could be heard and was.
+
+    None: nobody can be heard now, because no web server is at the door, and so nobody may be
+    called silent. Where no web server ever noted itself, the watch alone counts.
+    """
+    looking = note_look(name=name, now=now)
+    door = Watch.objects.filter(name=DOOR).first()
+    if door is None:
+        return looking
+    if now - door.looked_at > liveness.LONGEST_GAP:
+        return None
+    return max(looking, door.awake_since)
+
+
+def note_look(*, name: str, now: datetime) -> datetime:
     """Note that somebody looks, and return since when somebody has without a break."""
-    values: dict[str, Any] = {"name": NAME, "now": now, "gap": liveness.LONGEST_GAP}
+    values: dict[str, Any] = {"name": name, "now": now, "gap": liveness.LONGEST_GAP}
     with connection.cursor() as cursor:
         cursor.execute(NOTE_LOOK, values)
         (awake,) = cursor.fetchone()
