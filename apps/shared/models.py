@@ -1,5 +1,6 @@
 """Bases and constraints that tables of every app share."""
 
+import math
 from decimal import Decimal
 
 from django.db import models
@@ -56,3 +57,14 @@ def positive(field: str, *, name: str) -> models.CheckConstraint:
     """
     bounds = {f"{field}__gt": Decimal(0), f"{field}__lt": PRICE_LIMIT}
     return models.CheckConstraint(condition=Q(**bounds), name=name)
+
+
+def real(*names: str, name: str) -> models.CheckConstraint:
+    """Hold statistics in double precision away from NaN and the infinities."""
+    condition = Q()
+    for each in names:
+        # In PostgreSQL NaN is greater than infinity, so one upper bound keeps both out.
+        condition &= Q(**{f"{each}__isnull": True}) | Q(
+            **{f"{each}__gt": -math.inf, f"{each}__lt": math.inf}
+        )
+    return models.CheckConstraint(condition=condition, name=name)

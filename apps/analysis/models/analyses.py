@@ -9,20 +9,7 @@ from apps.analysis.choices import AnalysisStatus, Origin
 from apps.analysis.models.strategies import StrategyConfiguration
 from apps.executions.models import Execution
 from apps.shared import fields
-from apps.shared.models import CreatedModel, TimestampedModel, finite, known_choices
-
-INFINITY = float("inf")
-
-
-def real(*names: str, name: str) -> models.CheckConstraint:
-    """Hold statistics in double precision away from NaN and the infinities."""
-    condition = Q()
-    for each in names:
-        # In PostgreSQL NaN is greater than infinity, so one upper bound keeps both out.
-        condition &= Q(**{f"{each}__isnull": True}) | Q(
-            **{f"{each}__gt": -INFINITY, f"{each}__lt": INFINITY}
-        )
-    return models.CheckConstraint(condition=condition, name=name)
+from apps.shared.models import CreatedModel, TimestampedModel, finite, known_choices, real
 
 
 class Analysis(TimestampedModel):

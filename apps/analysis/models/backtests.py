@@ -4,8 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.analysis.choices import ResultShape
-from apps.analysis.models.analyses import real
-from apps.shared.models import CreatedModel, known_choices
+from apps.shared.models import CreatedModel, known_choices, real
 
 
 class BacktestResult(CreatedModel):

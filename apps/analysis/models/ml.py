@@ -7,9 +7,8 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
 from apps.analysis.choices import Direction, FeatureCategory, ModelStatus
-from apps.analysis.models.analyses import real
 from apps.shared import fields
-from apps.shared.models import CreatedModel, TimestampedModel, finite, known_choices, positive
+from apps.shared.models import CreatedModel, TimestampedModel, finite, known_choices, positive, real
 
 
 def probability(field: str, *, name: str) -> models.CheckConstraint:
