@@ -212,6 +212,8 @@ VARIOUS = [
     b'{"symbol":"A\\u0000","message":""}',
     b'{"symbol":"\\u0041","message":"\\u00e9"}',
     b'{"symbol":"A","message":"m","count":null}',
+    b'{"symbol":"A","message":"m","count":-999999999999999999}',
+    b'{"symbol":"A","message":"m","count":-1000000000000000000}',
     b'{"symbol":"A","message":"m","count":1.0}',
     b'{"symbol":"A","message":"m","count":"1"}',
     b'{"symbol":"A","message":"m","unit":null}',

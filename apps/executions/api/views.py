@@ -1,6 +1,6 @@
 """What programs tell and read of their runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,13 +31,12 @@ from apps.shared.api.openapi import STORED_ROW, describe
 from apps.shared.api.rows import Row
 from apps.shared.api.values import UNSTORABLE
 from apps.shared.api.viewsets import BODY_BYTES, EntityViewSet, ReadOnlyViewSet, answer
-from apps.shared.api.writing import in_transaction
+from apps.shared.api.writing import once
 from apps.shared.errors import FieldError
 from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
 
 R = TypeVar("R", bound=Row)
-T = TypeVar("T")
 
 # What only reports and verbs may move.
 LIFE = ("status", "timestamp_start")
@@ -47,18 +46,6 @@ def about(rows: QuerySet[Execution], text: str) -> QuerySet[Execution]:
     """Return the runs about any of these symbols, alone or among others."""
     symbols = text.split(",")
     return rows.filter(Q(symbol__in=symbols) | Q(symbols__has_any_keys=symbols))
-
-
-def once(work: Callable[[], T]) -> T:
-    """Do something in one transaction, over when this returns; again when it was in the way."""
-    found: list[T] = []
-
-    def store() -> Ingested:
-        found[:] = [work()]
-        return Ingested()
-
-    in_transaction(store, all_or_none=False)
-    return found[0]
 
 
 class ExecutionViewSet(EntityViewSet):

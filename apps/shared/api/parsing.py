@@ -81,7 +81,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else Decimal(digits)
+    return int(digits) if len(digits.lstrip("-")) <= MAX_INTEGER_DIGITS else Decimal(digits)
 
 
 def _exact(digits: str) -> Decimal:

@@ -14,8 +14,8 @@ TRIES = 3
 T = TypeVar("T")
 
 
-def in_transaction(store: Callable[[], Ingested], *, all_or_none: bool) -> Ingested:
-    """Run ``store`` in one transaction that is over when this returns.
+def once(work: Callable[[], T]) -> T:
+    """Do something in one transaction that is over when this returns.
 
     Two requests that hold each other up are told apart by PostgreSQL; the one that was
     sent away starts over.
@@ -23,15 +23,24 @@ def in_transaction(store: Callable[[], Ingested], *, all_or_none: bool) -> Inges
     for left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                outcome = store()
-                if all_or_none and outcome.failed:
-                    transaction.set_rollback(True)
-            return outcome
+                return work()
         except OperationalError as error:
             again = isinstance(error.__cause__, DeadlockDetected | SerializationFailure)
             if not (again and left) or connection.in_atomic_block:
                 raise
     raise AssertionError("The loop ends by returning or raising.")
+
+
+def in_transaction(store: Callable[[], Ingested], *, all_or_none: bool) -> Ingested:
+    """Store rows ``once``; with ``all_or_none`` nothing is stored when one of them failed."""
+
+    def work() -> Ingested:
+        outcome = store()
+        if all_or_none and outcome.failed:
+            transaction.set_rollback(True)
+        return outcome
+
+    return once(work)
 
 
 def read_ahead(parts: Iterator[T]) -> Iterator[T]:
