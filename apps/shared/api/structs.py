@@ -13,7 +13,13 @@ from msgspec import inspect
 
 from apps.shared.api import parsing
 from apps.shared.api.rows import Row
-from apps.shared.api.values import Check, NumberCheck, Refused, pointer_part
+from apps.shared.api.values import (
+    LARGEST_INTEGER,
+    Check,
+    NumberCheck,
+    Refused,
+    pointer_part,
+)
 from apps.shared.errors import FieldError
 
 R = TypeVar("R", bound=Row)
@@ -193,6 +199,10 @@ def suspects(row: type[R], rows: Sequence[R], *, short: bool) -> set[int]:
     found: set[int] = set()
     for field in plan_of(row).fields:
         if field.check is None:
+            # A plain whole number: the careful way takes none of more than so many digits.
+            if isinstance(_kinds(row)[field.name], inspect.IntType):
+                numbers = enumerate(map(attrgetter(field.name), rows))
+                found.update(place for place, n in numbers if n and abs(n) > LARGEST_INTEGER)
             continue
         column = list(map(attrgetter(field.name), rows))
         given = [value for value in column if value is not None] if field.nullable else column
