@@ -16,6 +16,7 @@ from apps.access.choices import KeyState
 from apps.access.models import IDEMPOTENCY_LIFETIME, ApiKey, IdempotencyRecord
 from apps.access.scopes import validate_scopes
 from apps.shared.errors import DomainError
+from apps.shared.prepared import prepared
 
 KEY_LIFETIME = timedelta(days=365)
 ROTATION_OVERLAP = timedelta(days=7)
@@ -155,7 +156,7 @@ def _by_prefix() -> str:
 
 
 def _key_by_prefix(prefix: str) -> ApiKey | None:
-    with connection.cursor() as cursor:
+    with prepared(connection) as cursor:
         cursor.execute(_by_prefix(), [prefix])
         values = cursor.fetchone()
     names = [field.attname for field in ApiKey._meta.concrete_fields]

@@ -30,6 +30,8 @@ INTAKE = tuple(
 UNTOLD = frozenset({"/livez", "/readyz", "/admin/desk/", "/admin/jsi18n/"})
 # So ends the address at which an open page of a thing asks for its own parts anew.
 REFRESHED = "/live/"
+# So ends the one to which programs send signs of life: they would bury everything else.
+HEARTBEAT = "/heartbeat/"
 
 # What is being answered here and now, for errors on the way.
 current_request: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
@@ -69,7 +71,7 @@ def is_told(request: HttpRequest, status: int) -> bool:
         return False
     if path.startswith("/admin/") and path.endswith(REFRESHED) and status < 400:
         return False
-    if request.method == "POST" and path.startswith(INTAKE):
+    if request.method == "POST" and (path.startswith(INTAKE) or path.endswith(HEARTBEAT)):
         return status >= 400
     # Part of a page that is told itself.
     return not path.startswith(settings.STATIC_URL)

@@ -147,6 +147,13 @@ class TestLeftOut:
 
         assert len(rows) == told + 1
 
+    @pytest.mark.parametrize(("status", "told"), [(200, 0), (404, 1)])
+    def test_is_a_sign_of_life_unless_it_fails(self, rows, status, told):
+        answer = UserActionMiddleware(lambda request: HttpResponse(status=status))
+        answer(RequestFactory().post("/api/v1/bots/instances/grid/heartbeat/"))
+
+        assert len(rows) == told
+
     def test_is_not_what_staff_do_with_logs(self, rows):
         answer = UserActionMiddleware(lambda request: HttpResponse())
         answer(RequestFactory().post("/api/v1/logs/notifications/7/acknowledge/"))

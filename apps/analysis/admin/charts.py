@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
 
 from apps.analysis.domain.equity import Closing, EquityCurve, equity_curve
 from apps.analysis.domain.trades import TradeRecord, closed, period_of
@@ -15,29 +14,6 @@ START = 100
 # More points than a screen has columns say no more.
 MOST_POINTS = 2_000
 LEAST_PERIOD = timedelta(days=1)
-
-
-class Line(NamedTuple):
-    """One line of a chart; ``tone`` as of a badge, points are (seconds, value)."""
-
-    name: str
-    tone: str
-    points: Sequence[tuple[int, float]]
-
-
-def line_chart(lines: Sequence[Line], *, places: int = 2) -> dict[str, Any]:
-    """Return the JSON of a ``<line-chart>``."""
-    return {
-        "precision": places,
-        "series": [
-            {
-                "name": line.name,
-                "tone": line.tone,
-                "points": [[time, round(value, places + 2)] for time, value in line.points],
-            }
-            for line in lines
-        ],
-    }
 
 
 def stake_of(analysis: Analysis) -> Decimal:

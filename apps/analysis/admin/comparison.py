@@ -9,11 +9,12 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 
 from apps.analysis.admin import shown
-from apps.analysis.admin.charts import Line, equity_of, equity_points, line_chart
+from apps.analysis.admin.charts import equity_of, equity_points
 from apps.analysis.admin.pages import ORDER, meaning
 from apps.analysis.models import Analysis
 from apps.analysis.services.trade_files import read_trades
 from apps.shared import display
+from apps.shared.admin.charts import Line, line_chart
 from apps.shared.errors import DomainError
 from apps.shared.quant.performance import DEFINITIONS
 

@@ -13,7 +13,6 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from apps.analysis.admin import shown
-from apps.analysis.admin.charts import Line, line_chart
 from apps.analysis.admin.claims import prediction_line
 from apps.analysis.admin.scorecards import (
     reliability_chart,
@@ -27,6 +26,7 @@ from apps.analysis.services.registry import note_status_changes
 from apps.analysis.services.scorecards import Filters, model_scorecard
 from apps.shared import display
 from apps.shared.admin import DerivedAdmin, EntityAdmin, FactAdmin
+from apps.shared.admin.charts import Line, line_chart
 
 NEWEST_PREDICTIONS = 20
 MOST_VERSIONS = 50

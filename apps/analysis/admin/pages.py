@@ -12,13 +12,14 @@ from django.utils.safestring import SafeString
 
 from apps.analysis.admin import shown
 from apps.analysis.admin.breakdowns import breakdown, overview
-from apps.analysis.admin.charts import Line, equity_of, equity_points, line_chart, stake_of
+from apps.analysis.admin.charts import equity_of, equity_points, stake_of
 from apps.analysis.domain.leverage import CONSTRAINTS
 from apps.analysis.domain.trades import TradeRecord
 from apps.analysis.models import Analysis, BacktestMetric, LeverageCalculation
 from apps.analysis.services.trade_files import read_trades
 from apps.executions.admin.shown import run_link
 from apps.shared import display
+from apps.shared.admin.charts import Line, line_chart
 from apps.shared.errors import DomainError
 from apps.shared.quant.performance import DEFINITIONS, define
 

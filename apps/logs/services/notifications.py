@@ -1,5 +1,6 @@
 """What staff should know: told once, in the transaction that made it so."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +64,20 @@ def insert_notification(cursor: Any, *, now: datetime, **values: str) -> bool:
     texts = clean({"correlation_id": correlation_id.get(), **values}, LIMITS)
     cursor.execute(INSERT, {**{name: texts[name] for name in NAMES}, "now": now})
     return bool(cursor.rowcount)
+
+
+def notify_all(told: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Tell staff of many changes at once, each given by the keywords of ``notify``."""
+    if not told:
+        return
+    usual = {"message": "", "link": "", "dedupe_key": "", "correlation_id": correlation_id.get()}
+    rows = [clean({**usual, **each}, LIMITS) for each in told]
+    if any(len(each.get("dedupe_key", "")) > (LIMITS["dedupe_key"] or 0) for each in told):
+        raise ValueError("A dedupe key has at most 255 characters.")
+    Notification.objects.bulk_create(
+        [Notification(**{name: row[name] for name in NAMES}, created_at=now) for row in rows],
+        ignore_conflicts=True,
+    )
 
 
 def acknowledge(*, notifications: QuerySet[Notification], by: str, now: datetime) -> int:

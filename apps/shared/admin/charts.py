@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from apps.shared.fields import plain_text
 
@@ -118,4 +118,27 @@ def bar_chart(
         "stacked": stacked,
         "horizontal": horizontal,
         "logarithmic": logarithmic,
+    }
+
+
+class Line(NamedTuple):
+    """One line of a chart; ``tone`` as of a badge, points are (seconds, value)."""
+
+    name: str
+    tone: str
+    points: Sequence[tuple[int, float]]
+
+
+def line_chart(lines: Sequence[Line], *, places: int = 2) -> dict[str, Any]:
+    """Return the JSON of a ``<line-chart>``."""
+    return {
+        "precision": places,
+        "series": [
+            {
+                "name": line.name,
+                "tone": line.tone,
+                "points": [[time, round(value, places + 2)] for time, value in line.points],
+            }
+            for line in lines
+        ],
     }

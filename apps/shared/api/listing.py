@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connections, models
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
-from psycopg import Cursor
 
 from apps.shared.api.filters import field_at
+from apps.shared.prepared import prepared
 
 SEPARATOR = "."
 
@@ -91,16 +90,6 @@ def rows_as_json(
         # Not str.format: the text around holds braces and per cent signs of its own.
         cursor.execute(statement.replace("{inner}", inner), parameters)
         return cursor.fetchall()
-
-
-def prepared(connection: BaseDatabaseWrapper) -> Any:
-    """Return a cursor whose statements the server prepares once they were seen often.
-
-    A page over five tables of many months is planned as long as it is read. Django's usual
-    cursors write the values into the text, so that no statement ever comes again.
-    """
-    connection.ensure_connection()
-    return connection._prepare_cursor(Cursor(connection.connection))  # type: ignore[attr-defined]
 
 
 Selection = tuple[str, Sequence[Any]]

@@ -239,18 +239,23 @@ class Schema(AutoSchema):
         return schema
 
     def _row_reference(self) -> schemas.Schema:
-        view: Any = self.view
-        row = view.row
+        row = self._row_of_body()
         for name, schema in schemas.row_components(row, self._model).items():
             self._component(name, schema)
         return schemas.reference(row.__name__)
 
     def _changes_reference(self) -> schemas.Schema:
         """Return the row with nothing required: what a PATCH may hold."""
-        view: Any = self.view
-        whole = schemas.row_components(view.row, self._model)[view.row.__name__]
+        row = self._row_of_body()
+        whole = schemas.row_components(row, self._model)[row.__name__]
         some = {name: value for name, value in whole.items() if name not in ("required", "title")}
-        return self._component(f"{view.row.__name__.removesuffix('Row')}Change", some)
+        return self._component(f"{row.__name__.removesuffix('Row')}Change", some)
+
+    def _row_of_body(self) -> Any:
+        """Return the row that is sent: of a PUT or PATCH it may be less than the whole."""
+        view: Any = self.view
+        changing = self._action in ("update", "partial_update")
+        return (getattr(view, "change_row", None) if changing else None) or view.row
 
     def _answer_reference(self) -> schemas.Schema:
         name = type(self.view).__name__.removesuffix("ViewSet")

@@ -288,6 +288,9 @@ class FactViewSet(ReadOnlyViewSet):
 class EntityViewSet(FactViewSet):
     """What has a life: besides reading and POST, PUT on the key and PATCH of single fields."""
 
+    # What PUT and PATCH take, where that is less than the whole row.
+    change_row: ClassVar[type[Row] | None] = None
+
     def update(self, request: Request, **kwargs: str) -> HttpResponse:
         """Create the row of this key, or replace it whole."""
         row = self.read_for_path(request)

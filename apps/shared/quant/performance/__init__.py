@@ -1,5 +1,6 @@
 """Statistics of returns and of trades, each with its definition, its n, and why it is empty."""
 
+from apps.shared.quant.performance.accounts import ACCOUNTS
 from apps.shared.quant.performance.definitions import (
     DEFINITIONS,
     Definition,
@@ -45,6 +46,7 @@ from apps.shared.quant.performance.trades import (
 )
 
 __all__ = [
+    "ACCOUNTS",
     "DEFINITIONS",
     "Conventions",
     "Definition",

@@ -14,6 +14,7 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
+from apps.shared.quant.performance.accounts import ACCOUNTS
 from apps.shared.quant.performance.metric import Conventions, Unit, name_of
 
 
@@ -173,6 +174,8 @@ def define(definition: str) -> str:
 
     Raises ValueError for an id that no figure of ours has.
     """
+    if definition in ACCOUNTS:
+        return ACCOUNTS[definition]
     conventions = _read(definition)
     return DEFINITIONS[name_of(definition)].sentence.format(**_words(conventions))
 
