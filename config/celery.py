@@ -54,6 +54,12 @@ SCHEDULE = {
     "settle predictions and signals": every(task="apps.analysis.tasks.settle_claims", seconds=60),
     "work on symbol additions": every(task="apps.analysis.tasks.run_symbol_additions", seconds=60),
     "watch executions": every(task="apps.executions.tasks.watch_executions", seconds=15),
+    "check heartbeats of bots": every(task="apps.bots.tasks.check_heartbeats", seconds=15),
+    "check limits": every(task="apps.bots.tasks.check_limits", seconds=15),
+    # Of each quarter of an hour one snapshot is kept: so often that none is passed over.
+    "snapshot bots": every(task="apps.bots.tasks.snapshot_bots", seconds=300),
+    "snapshot paper portfolios": every(task="apps.bots.tasks.snapshot_portfolios", seconds=300),
+    "learn usual gaps of bots": every(task="apps.bots.tasks.measure_usual_gaps", seconds=900),
     "make log partitions": every(task="apps.logs.tasks.make_partitions", seconds=3600),
     "forget idempotency keys": every(
         task="apps.access.tasks.expire_idempotency_keys", seconds=3600

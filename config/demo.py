@@ -25,7 +25,7 @@ from apps.market.choices import AssetClass, Granularity
 from apps.market.domain.candles import CandleRow, known_at
 from apps.market.models import Instrument
 from apps.market.services.candles import store_candles
-from config import demo_analysis
+from config import demo_analysis, demo_bots
 
 SOURCE = "demo"
 WEEK = timedelta(weeks=1)
@@ -122,7 +122,11 @@ def load() -> str:
     track_due_prices(now=now)
     settle_alerts(now=now)
     analyzed = demo_analysis.load(tapes, since=began, now=now)
-    added = f"{instruments} instruments, {candles:,} candles, {alerts} alerts, {analyzed} added"
+    traded = demo_bots.load(tapes, since=began, now=now)
+    added = (
+        f"{instruments} instruments, {candles:,} candles, {alerts} alerts, {analyzed}, "
+        f"{traded} added"
+    )
     if absent:
         return f"{added}; not installed (requirements-demo.txt): {', '.join(sorted(absent))}"
     return added

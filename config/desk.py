@@ -1,13 +1,14 @@
 """The desk: what needs somebody now. The only place that reads all apps.
 
 A panel is a function from ``Readings`` to what its template shows, entered in ``PANELS``;
-a figure or a need of a later app is a function entered in ``config/figures.py`` or
-``config/needs.py``.
+a figure or a need is a function entered in ``config/figures.py`` or ``config/needs.py``, those
+of bots in ``config/bot_figures.py`` and ``config/bot_needs.py``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -21,20 +22,26 @@ from redis import RedisError
 
 from apps.alerts.admin.outcomes import outcome
 from apps.alerts.choices import COLORS
+from apps.bots.admin.money import money_words
 from apps.logs.admin.activity import open_sources
 from apps.logs.admin.links import entry_url, trace_link
 from apps.logs.choices import COLORS as LOG_COLORS
 from apps.shared import display
-from apps.shared.admin.charts import bar_chart
+from apps.shared.admin.charts import Line, bar_chart, line_chart
+from config import bot_figures, bot_needs
+from config.bot_readings import TYPES
 from config.figures import FIGURES, Figure
 from config.jobs import Job
 from config.needs import NEEDS, Need
-from config.readings import MOST_IN_HOUR, Readings
+from config.readings import DAY, MOST_IN_HOUR, Readings
 
 REFRESH_SECONDS = 15
 # Many desks stay open: they share one reading for a few seconds.
 CACHE_SECONDS = 5
 MOST_NEEDS = 12
+# Bots come first: what trades matters most.
+ALL_FIGURES = [*bot_figures.FIGURES, *FIGURES]
+ALL_NEEDS = [*bot_needs.NEEDS, *NEEDS]
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,44 @@ class Panel:
 
 
 def figures(now: Readings) -> list[tuple[str, Figure]]:
-    return [(permission, read(now)) for permission, read in FIGURES]
+    return [(permission, read(now)) for permission, read in ALL_FIGURES]
 
 
 def needs(now: Readings) -> list[tuple[str, Need]]:
-    found = [(permission, need) for permission, read in NEEDS for need in read(now)]
+    found = [(permission, need) for permission, read in ALL_NEEDS for need in read(now)]
     return sorted(found, key=lambda each: -each[1].weight)
+
+
+def equity(now: Readings) -> dict[str, Any]:
+    """Return what bots have realized over 30 days, live and paper each as a line of its own.
+
+    In one currency: that of most exits, of live trades if there are any.
+    """
+    found = [currency for each in TYPES for currency in now.currencies_of(each)]
+    currency = found[0] if found else ""
+    lines, totals = [], []
+    for each, tone in zip(TYPES, ("info", "warning"), strict=True):
+        days = {
+            day.day: day.net
+            for day in now.ledger
+            if day.trade_type == each and day.currency == currency
+        }
+        if not days:
+            continue
+        so_far, points = Decimal(0), [(int(now.ledger_days[0].timestamp()), 0.0)]
+        for day in now.ledger_days:
+            so_far += days.get(day, Decimal(0))
+            end = min(day + DAY, now.at)
+            points.append((int(end.timestamp()), float(so_far)))
+        # At midnight a day has no length yet.
+        lines.append(Line(each.label, tone, sorted(dict(points).items())))
+        totals.append(f"{each.label.lower()} {money_words(so_far, signed=True)} {currency}")
+    return {
+        "chart": line_chart(lines) if lines else None,
+        "summary": ", ".join(totals),
+        "currency": currency,
+        "others": sorted(set(found) - {currency}),
+    }
 
 
 def outcomes(now: Readings) -> dict[str, Any]:
@@ -155,11 +194,12 @@ def job_state(job: Job) -> SafeString:
 PANELS = [
     Panel("figures", "", "", "", figures),
     Panel("needs", "Needs attention", "b-7", "", needs),
+    Panel("equity", "Realized by bots, 30 days", "b-5", "bots.view_trade", equity),
     Panel(
         "outcomes", "Outcomes by strategy, 30 days", "b-5", "alerts.view_alertperformance", outcomes
     ),
     Panel("newest", "Newest alerts", "b-7", "alerts.view_alert", newest),
-    Panel("activity", "Last 24 hours", "b-5", "alerts.view_alert", activity),
+    Panel("activity", "Last 24 hours", "", "alerts.view_alert", activity),
     Panel("latest", "Latest activity", "", "logs.view_recentactivity", latest),
     Panel("jobs", "Own jobs", "", "django_celery_beat.view_periodictask", own_jobs),
 ]

@@ -1,14 +1,17 @@
 """The admin's menu and what its command search finds."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
 from unfold.dataclasses import SearchResult
 
 from apps.alerts.models import Alert
+from apps.bots.models import BotInstance, Trade
 from apps.executions.admin.shown import run_url
 from apps.executions.models import Execution
 from apps.logs.admin.links import trace_url
@@ -23,9 +26,90 @@ ADD_SYMBOL = "add symbol"
 # A correlation id as most programs make them: 32 hexadecimal digits, dashes between or not.
 LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
+# So much of the id of a trade is typed at least: fewer digits begin too many.
+ID_DIGITS = 32
+BEGINS_AN_ID = re.compile(rf"[0-9a-f]{{6,{ID_DIGITS}}}")
+
 # Groups of (title, icon, address, permission it takes).
 GROUPS: list[tuple[str, list[tuple[str, str, Any, str]]]] = [
     ("", [("Desk", "dashboard", reverse_lazy("admin:index"), "")]),
+    (
+        "Bots",
+        [
+            (
+                "Bots",
+                "smart_toy",
+                reverse_lazy("admin:bots_botinstance_changelist"),
+                "bots.view_botinstance",
+            ),
+            (
+                "Trades",
+                "swap_horizontal_circle",
+                reverse_lazy("admin:bots_trade_changelist"),
+                "bots.view_trade",
+            ),
+            (
+                "Orders",
+                "receipt_long",
+                reverse_lazy("admin:bots_order_changelist"),
+                "bots.view_order",
+            ),
+            (
+                "Fills",
+                "done_all",
+                reverse_lazy("admin:bots_fill_changelist"),
+                "bots.view_fill",
+            ),
+            (
+                "Lots",
+                "inventory_2",
+                reverse_lazy("admin:bots_position_changelist"),
+                "bots.view_position",
+            ),
+            (
+                "Lot bookings",
+                "menu_book",
+                reverse_lazy("admin:bots_lottrade_changelist"),
+                "bots.view_lottrade",
+            ),
+            (
+                "Limits",
+                "shield",
+                reverse_lazy("admin:bots_tradinglimit_changelist"),
+                "bots.view_tradinglimit",
+            ),
+            (
+                "Paper portfolios",
+                "account_balance_wallet",
+                reverse_lazy("admin:bots_paperportfolio_changelist"),
+                "bots.view_paperportfolio",
+            ),
+            (
+                "Paper trades",
+                "edit_note",
+                reverse_lazy("admin:bots_papertrade_changelist"),
+                "bots.view_papertrade",
+            ),
+            (
+                "Paper performance",
+                "show_chart",
+                reverse_lazy("admin:bots_paperperformance_changelist"),
+                "bots.view_paperperformance",
+            ),
+            (
+                "Bot performance",
+                "query_stats",
+                reverse_lazy("admin:bots_botperformance_changelist"),
+                "bots.view_botperformance",
+            ),
+            (
+                "Kept states",
+                "save",
+                reverse_lazy("admin:bots_botstate_changelist"),
+                "bots.view_botstate",
+            ),
+        ],
+    ),
     (
         "Market",
         [
@@ -312,12 +396,14 @@ def entry_of(path: str) -> str:
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """Return the traces, runs, instruments and alerts that the command search finds for a term."""
+    """Return what the command search finds for a term: by name, by id or by its beginning."""
     if "\0" in term:
         return []
     return [
         *traces(request),
         *offers(request, term),
+        *bots(request, term),
+        *trades(request),
         *runs(request),
         *instruments(request, term),
         *alerts(request, term),
@@ -331,6 +417,30 @@ def offers(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     ):
         link = reverse("admin:analysis_analysis_add_symbol")
         yield SearchResult("Add a symbol", "Try strategies out on it", link, "add_circle")
+
+
+def bots(request: HttpRequest, term: str) -> Iterator[SearchResult]:
+    """Yield the bots whose name holds what was typed."""
+    if request.user.has_perm("bots.view_botinstance"):
+        found = BotInstance.objects.filter(id__icontains=term).order_by("id")
+        for bot in found.only("id", "type", "status")[:MOST_FOUND]:
+            link = reverse("admin:bots_botinstance_change", args=[quote(bot.pk)])
+            why = f"{bot.get_type_display()} bot, {bot.get_status_display().lower()}"
+            yield SearchResult(bot.pk, why, link, "smart_toy")
+
+
+def trades(request: HttpRequest) -> Iterator[SearchResult]:
+    """Yield the trades whose id begins with what was typed; the index on it answers."""
+    given = request.GET.get("s", "").strip().replace("-", "").lower()
+    if BEGINS_AN_ID.fullmatch(given) and request.user.has_perm("bots.view_trade"):
+        first, last = (uuid.UUID(given.ljust(ID_DIGITS, filler)) for filler in "0f")
+        found = Trade.objects.filter(id__gte=first, id__lte=last).order_by("id")
+        told = found.only("symbol", "direction", "status", "bot_id")
+        for trade in told[:MOST_FOUND]:
+            link = reverse("admin:bots_trade_change", args=[quote(trade.pk)])
+            words = f"{trade.symbol} {trade.direction} {str(trade.pk)[:8]}"
+            why = f"Trade of {trade.bot_id}, {trade.get_status_display().lower()}"
+            yield SearchResult(words, why, link, "swap_horizontal_circle")
 
 
 def instruments(request: HttpRequest, term: str) -> Iterator[SearchResult]:

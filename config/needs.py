@@ -239,8 +239,12 @@ def more_runs(runs: Sequence[Execution], weight: int, what: str, **filters: str)
 
 
 def unseen_notifications(now: Readings) -> Iterator[Need]:
-    # Errors are told of by their groups, runs by themselves.
-    alarming = [each for each in now.unseen_alarming if not each.what.startswith(TOLD_OTHERWISE)]
+    # Errors are told of by their groups; runs, bots and limits by themselves.
+    alarming = [
+        each
+        for each in now.unseen_alarming
+        if not each.what.startswith(TOLD_OTHERWISE) and each.link not in now.told_links
+    ]
     for each in alarming[:MOST_OF_A_KIND]:
         critical = each.level == NotificationLevel.CRITICAL
         yield Need(

@@ -36,6 +36,7 @@ from apps.market.models import Candle, Feed, Instrument
 from apps.shared.admin.reads import About, counts_in_slots, estimate
 from apps.shared.partitions import month_of, next_month, partition_name
 from apps.shared.quant.intervals import wilson
+from config.bot_readings import BotReadings
 from config.jobs import Job, jobs
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -61,7 +62,7 @@ TICKS = "celery"
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
 
-class Readings:
+class Readings(BotReadings):
     """The state of everything at one moment."""
 
     FEW = FEW

@@ -147,11 +147,14 @@ def children(door: socket.socket) -> list[Child]:
     ]  # fmt: skip
     # No file of its own: the schedule is in the database.
     beat = [*celery, "beat", "--pidfile", "", "--loglevel", "WARNING"]
-    return [
+    running = [
         Child("web", web, {**options, "pass_fds": [door.fileno()]}),
         Child("worker", worker, options),
         Child("beat", beat, options),
     ]
+    if env.flag("DEMO", default=True):
+        running.append(Child("demo", [sys.executable, "-m", "config.demo_live"], options))
+    return running
 
 
 @contextmanager

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "apps.market",
     "apps.analysis",
     "apps.alerts",
+    "apps.bots",
 ]
 
 MIDDLEWARE = [

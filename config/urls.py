@@ -13,11 +13,14 @@ urlpatterns = [
     path("admin/desk/", desk.fragment, name="desk"),
     path("admin/logs/trace/", include("apps.logs.admin.urls")),
     path("admin/", admin.site.urls),
-    path("api/v1/", include([root(["alerts", "analysis", "executions", "logs", "market"])])),
+    path(
+        "api/v1/", include([root(["alerts", "analysis", "bots", "executions", "logs", "market"])])
+    ),
     path("api/v1/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/v1/docs/", DocsView.as_view(), name="api-docs"),
     path("api/v1/alerts/", include("apps.alerts.api.urls")),
     path("api/v1/analysis/", include("apps.analysis.api.urls")),
+    path("api/v1/bots/", include("apps.bots.api.urls")),
     path("api/v1/executions/", include("apps.executions.api.urls")),
     path("api/v1/logs/", include("apps.logs.api.urls")),
     path("api/v1/market/", include("apps.market.api.urls")),

@@ -31,6 +31,22 @@ from apps.analysis.models import (
     SignalPerformance,
     StrategyConfiguration,
 )
+from apps.bots.choices import Origin as PerformanceOrigin
+from apps.bots.choices import TradeStatus
+from apps.bots.models import (
+    BotInstance,
+    BotPerformance,
+    BotState,
+    Fill,
+    LotTrade,
+    Order,
+    PaperPerformance,
+    PaperPortfolio,
+    PaperTrade,
+    Position,
+    Trade,
+    TradingLimit,
+)
 from apps.executions.choices import ExecutionStatus, StepStatus
 from apps.executions.domain.states import FINAL, STEP_FINAL
 from apps.executions.models import Execution, ExecutionStep, Watch
@@ -402,6 +418,176 @@ def make_feature_importance(**values: Any) -> FeatureImportance:
     return FeatureImportance.objects.create(**defaults | values)
 
 
+def make_bot(**values: Any) -> BotInstance:
+    """Make a live bot with a capital of 10,000 USD that was never heard of."""
+    defaults = {
+        "id": f"bot-{next(_numbers)}",
+        "type": "live",
+        "symbol": "BTC/USD",
+        "quote_currency": "USD",
+        "initial_balance": Decimal(10_000),
+    }
+    return BotInstance.objects.create(**defaults | values)
+
+
+def make_bot_state(**values: Any) -> BotState:
+    defaults = {"key": f"state-{next(_numbers)}", "value": {"cycle_count": 3}}
+    return BotState.objects.create(**defaults | values)
+
+
+def make_trade(**values: Any) -> Trade:
+    """Make an open trade: 0.1 BTC bought for 50,000; with ``closed=True`` it went well."""
+    bot = values.pop("bot", None) or make_bot()
+    closed = values.pop("closed", False)
+    number = next(_numbers)
+    defaults = {
+        "trade_type": bot.type,
+        "symbol": "BTC/USD",
+        "interval": "1h",
+        "quote_currency": "USD",
+        "direction": "long",
+        "size": Decimal("0.1"),
+        "original_position_size": Decimal("0.1"),
+        "remaining_position_size": Decimal("0.1"),
+        "entry_time": NOON + timedelta(seconds=number),
+        "entry_price": Decimal(50_000),
+        "entry_value": Decimal(5_000),
+        "entry_commission": Decimal(5),
+        "commission_rate": Decimal("0.001"),
+    }
+    if closed:
+        defaults |= {
+            "status": TradeStatus.CLOSED,
+            "remaining_position_size": Decimal(0),
+            "exit_time": NOON + timedelta(hours=1, seconds=number),
+            "exit_price": Decimal(51_000),
+            "exit_value": Decimal(5_100),
+            "exit_commission": Decimal("5.1"),
+            "commission": Decimal("10.1"),
+            "gross_pnl": Decimal(100),
+            "net_pnl": Decimal("89.9"),
+            "pnl_percentage": Decimal("1.798"),
+            "exit_reason": "take_profit",
+        }
+    return Trade.objects.create(bot=bot, **defaults | values)
+
+
+def make_order(**values: Any) -> Order:
+    defaults = {
+        "order_id": f"order-{next(_numbers)}",
+        "trade_type": "live",
+        "symbol": "BTC/USD",
+        "side": "buy",
+        "quantity": Decimal(1),
+        "order_type": "limit",
+        "price": Decimal(50_000),
+    }
+    return Order.objects.create(**defaults | values)
+
+
+def make_fill(**values: Any) -> Fill:
+    order = values.pop("order", None) or make_order()
+    number = next(_numbers)
+    defaults = {
+        "fill_id": f"fill-{number}",
+        "symbol": order.symbol,
+        "quantity": Decimal("0.5"),
+        "price": Decimal(50_000),
+        "commission": Decimal(25),
+        "commission_currency": "USD",
+        "timestamp": NOON + timedelta(seconds=number),
+    }
+    return Fill.objects.create(order=order, **defaults | values)
+
+
+def make_position(**values: Any) -> Position:
+    defaults = {
+        "lot_id": f"lot-{next(_numbers)}",
+        "type": "live",
+        "symbol": "BTC/USD",
+        "quote_currency": "USD",
+        "total_size": Decimal(2),
+        "available_size": Decimal(2),
+        "avg_buy_price": Decimal(40_000),
+        "opened_at": NOON,
+    }
+    return Position.objects.create(**defaults | values)
+
+
+def make_lot_trade(**values: Any) -> LotTrade:
+    lot = values.pop("lot", None) or make_position()
+    number = next(_numbers)
+    defaults = {
+        "id": f"booking-{number}",
+        "booking": f"booking-{number}",
+        "type": lot.type,
+        "symbol": lot.symbol,
+        "trade_type": "buy",
+        "price": Decimal(40_000),
+        "size": Decimal(2),
+        "timestamp": NOON + timedelta(seconds=number),
+    }
+    return LotTrade.objects.create(lot=lot, **defaults | values)
+
+
+def make_limit(**values: Any) -> TradingLimit:
+    defaults = {
+        "id": f"limit-{next(_numbers)}",
+        "limit_type": "stop_loss",
+        "type": "live",
+        "symbol": "BTC/USD",
+        "price": Decimal(45_000),
+        "currency": "USD",
+    }
+    return TradingLimit.objects.create(**defaults | values)
+
+
+def make_paper_portfolio(**values: Any) -> PaperPortfolio:
+    return PaperPortfolio.objects.create(**{"name": f"paper-{next(_numbers)}"} | values)
+
+
+def make_paper_trade(**values: Any) -> PaperTrade:
+    portfolio = values.pop("portfolio", None) or make_paper_portfolio()
+    number = next(_numbers)
+    defaults = {
+        "id": f"paper-trade-{number}",
+        "timestamp": NOON + timedelta(seconds=number),
+        "trade_type": "buy",
+        "price": Decimal(50_000),
+        "market_price": Decimal(50_000),
+        "amount": Decimal("0.01"),
+        "value": Decimal(500),
+    }
+    return PaperTrade.objects.create(portfolio=portfolio, **defaults | values)
+
+
+def make_paper_performance(**values: Any) -> PaperPerformance:
+    portfolio = values.pop("portfolio", None) or make_paper_portfolio()
+    defaults = {
+        "timestamp": NOON + timedelta(minutes=15 * next(_numbers)),
+        "total_value": Decimal(10_050),
+        "total_pnl": Decimal(50),
+    }
+    return PaperPerformance.objects.create(portfolio=portfolio, **defaults | values)
+
+
+def make_bot_performance(**values: Any) -> BotPerformance:
+    bot = values.pop("bot", None) or make_bot()
+    defaults = {
+        "trade_type": bot.type,
+        "quote_currency": bot.quote_currency,
+        "origin": PerformanceOrigin.COMPUTED,
+        "calculated_at": NOON + timedelta(minutes=15 * next(_numbers)),
+        "total_trades": 3,
+        "winning_trades": 2,
+        "losing_trades": 1,
+        "win_rate": 66.7,
+        "net_pnl": Decimal(120),
+        "equity": Decimal(10_120),
+    }
+    return BotPerformance.objects.create(bot=bot, **defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
@@ -420,6 +606,18 @@ MAKERS = {
     "analysis.Prediction": make_prediction,
     "analysis.SignalPerformance": make_signal_performance,
     "analysis.StrategyConfiguration": make_strategy_configuration,
+    "bots.BotInstance": make_bot,
+    "bots.BotPerformance": make_bot_performance,
+    "bots.BotState": make_bot_state,
+    "bots.Fill": make_fill,
+    "bots.LotTrade": make_lot_trade,
+    "bots.Order": make_order,
+    "bots.PaperPerformance": make_paper_performance,
+    "bots.PaperPortfolio": make_paper_portfolio,
+    "bots.PaperTrade": make_paper_trade,
+    "bots.Position": make_position,
+    "bots.Trade": make_trade,
+    "bots.TradingLimit": make_limit,
     "executions.Execution": make_execution,
     "executions.ExecutionStep": make_step,
     "executions.Watch": make_watch,

@@ -90,7 +90,8 @@ class TestLoad:
         before = Candle.objects.count(), Alert.objects.count()
 
         assert demo.load() == (
-            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals added"
+            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals, "
+            "0 bots, 0 trades added"
         )
         assert (Candle.objects.count(), Alert.objects.count()) == before
 
@@ -98,7 +99,8 @@ class TestLoad:
         make_instrument(symbol="T")
 
         assert demo.load() == (
-            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals added"
+            "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals, "
+            "0 bots, 0 trades added"
         )
 
     def test_goes_on_without_the_data(self, monkeypatch):

@@ -25,24 +25,28 @@ from config.celery import SCHEDULE
 from config.readings import Readings
 from tests.factories import (
     make_alert,
+    make_bot,
     make_candle,
     make_error_group,
     make_error_log,
     make_execution,
     make_feed,
     make_instrument,
+    make_limit,
     make_notification,
     make_performance,
     make_performance_log,
     make_system_log,
     make_tracked_price,
+    make_trade,
     make_user_action_log,
 )
 
 pytestmark = pytest.mark.django_db
 
-# Readings of the desk itself, cold: see the properties of Readings.
-MOST_QUERIES = 27
+# Readings of the desk itself, cold: see the properties of Readings. Of bots: how many stand how,
+# those in trouble and what they hold, open trades, what was realized, limits.
+MOST_QUERIES = 33
 SEARCH = "/admin/search/"
 
 
@@ -78,6 +82,10 @@ class TestCost:
             make_notification(), make_user_action_log()
             make_execution(health=Health.STUCK), make_execution(status=ExecutionStatus.FAILED)
             waiting_run()
+            make_trade(bot=make_bot(status="running", health="silent"))
+            make_trade(bot=make_bot(type="paper"), closed=True, entry_time=None,
+                       exit_time=timezone.now())  # fmt: skip
+            make_limit(usage=Decimal("0.9"))
 
         with django_assert_max_num_queries(MOST_QUERIES):
             desk.read_panels(timezone.now())
