@@ -1,4 +1,4 @@
-"""Reports the runs of a program to Blotter. Copy this one file; Python 3.8 or newer, nothing else.
+"""Tells Blotter of runs, bots and trades. Copy this one file; Python 3.8 or newer, nothing else.
 
     blotter = Blotter("https://blotter.example", os.environ["BLOTTER_KEY"])
     with blotter.execution("nightly backtest", symbol="BTC/USDT", total_tasks=3) as run:
@@ -13,6 +13,15 @@ A thread keeps the run alive while the block lasts. An exception ends it as FAIL
 traceback, and goes on its way. When staff wish the run to end, the next ``step`` or ``progress``
 raises ``Cancelled``; it ends the block, and the run as CANCELLED. While Blotter is away the work
 goes on; what was to be told is told when it is back. With ``strict=True`` it raises instead.
+
+    with blotter.bot("grid-1", "live", symbol="BTC/USDT", interval=30) as bot:
+        trades = bot.recovery()["open_trades"]
+        while bot.wanted() != "stop":
+            trade = bot.open_trade(uuid.uuid4(), "long", Decimal("0.1"), price, entry_time=now)
+            bot.close_trade(trade["id"], price, exit_time=now)
+
+A thread gives the heartbeats. What is told of trades is certain: each call comes back when it is
+stored, and goes on asking, with the same id, while Blotter is away.
 """
 
 from __future__ import annotations
@@ -39,12 +48,13 @@ try:
 except ImportError:  # Windows
     resource = None
 
-__all__ = ["Blotter", "BlotterError", "Cancelled", "Run", "Step"]
+__all__ = ["Blotter", "BlotterError", "Bot", "Cancelled", "Run", "Step"]
 
 log = logging.getLogger("blotter")
 
 LONGEST_WAIT = 60.0  # seconds between two tries, whatever Retry-After says
 ROWS_AT_ONCE = 5_000
+RUNS = "executions/executions/"
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -112,6 +122,16 @@ class Blotter:
         }
         return Run(self, row)
 
+    def bot(self, bot_id, trade_type, interval=60, **described):
+        """Return a bot for a ``with`` statement, under its own name (without slashes).
+
+        ``trade_type`` says whose money it is: live, paper or optimization. ``interval`` is the
+        seconds between heartbeats; not heard of for three of them, it counts as silent.
+        ``described``: symbol, quote_currency, initial_balance, strategy_name, config, version,
+        candle_interval_seconds, …
+        """
+        return Bot(self, bot_id, trade_type, interval, described)
+
     def post(self, path, rows):
         """Send one row (a dict) or many (a list, of any length) and return what became of them.
 
@@ -173,9 +193,11 @@ class Blotter:
                 if not error.passing or left <= 0:
                     raise
                 wait = pause * random.uniform(0.5, 1.5) if error.wait is None else error.wait
-                log.info("Blotter: %s; trying again in %.1f s", error, wait)
+                # Who asks without end is worth a look.
+                level = logging.INFO if left < math.inf else logging.WARNING
+                log.log(level, "Blotter: %s; trying again in %.1f s", error, wait)
             self._sleep(min(wait, LONGEST_WAIT))
-            left, pause = left - 1, pause * 2
+            left, pause = left - 1, min(pause * 2, LONGEST_WAIT)
 
     def _exchange(self, method, path, body, headers):
         address = f"{self.url}/api/v1/{path.lstrip('/')}"
@@ -205,6 +227,195 @@ class Blotter:
         wait = min(float(after), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,6}", after) else None
         code, detail = told.get("code", "refused"), told.get("detail", "")
         raise BlotterError(status, code, detail, told.get("errors") or (), told, wait)
+
+
+# --- The life and the trades of a bot -------------------------------------------------------
+
+
+class Bot:
+    """A bot that is registered when its ``with`` block begins, and alive while it lasts.
+
+    A thread sends a heartbeat every ``interval`` seconds with what was last reported, and brings
+    back what staff want. What is told of trades, orders and states is certain: these methods come
+    back when it is stored, however long Blotter is away. Use it from the process that made it.
+    """
+
+    def __init__(self, blotter, bot_id, trade_type, interval, described):
+        self.bot_id, self.symbol = bot_id, described.get("symbol", "")
+        self.answer = {}  # to the last heartbeat: desired_state, instruction, reason, health, …
+        self._blotter, self._interval = blotter, interval
+        self._row = {"type": trade_type, "heartbeat_interval_seconds": interval, **described}
+        self._address = f"bots/instances/{_quoted(bot_id)}/"
+        self._report, self._beats, self._away = {}, None, False
+        self._looked_at = self._acknowledged = None
+        self._state, self._beating = threading.Lock(), threading.RLock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="blotter-bot", daemon=True)
+
+    def __repr__(self):
+        return f"Bot({self.bot_id!r})"
+
+    def __enter__(self):
+        self.register()
+        self._beat_or_log({"status": "starting"})
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._stop.set()
+        self._thread.join(3 * self._blotter.timeout)
+        meant = kind is None or issubclass(kind, KeyboardInterrupt)
+        if not meant and not (issubclass(kind, SystemExit) and not error.code):
+            news = {"status": "error", "last_error": _told(error)["traceback"]}
+        else:
+            news = {} if self._report.get("status") == "completed" else {"status": "stopped"}
+        self._beat_or_log(news, retries=None)
+
+    def register(self):
+        """Tell who this bot is, or describe it anew; its life goes on. Return how it is stored."""
+        return self._surely("PUT", self._address, self._row)
+
+    # --- Signs of life, and what staff want ---
+
+    def report(self, **news):
+        """Say what the next heartbeats tell.
+
+        status (running, paused, stopping, completed, …), current_balance, total_pnl,
+        open_positions, last_candle_at, last_decision_at, error_count, last_error, loop_time_ms.
+        """
+        with self._state:
+            self._report.update(news)
+
+    def heartbeat(self, **news):
+        """Report and give a sign of life now; return the answer. Raises BlotterError at once."""
+        return self._beat(news, retries=0)
+
+    def _beat(self, news, retries):
+        with self._beating:
+            self.report(**news)
+            with self._state:
+                body = {**self._report, "sent_at": _moment(time.time())}
+                # With the count that we know, Blotter can tell an old heartbeat from a new one.
+                counts = {"beat": self._beats, "acknowledged": self._acknowledged}
+            body.update((name, count) for name, count in counts.items() if count is not None)
+            path = f"{self._address}heartbeat/"
+            answer = self._blotter.send("POST", path, _plain(body), retries)
+            with self._state:
+                self.answer, self._beats = answer, answer["beat"]
+                if self._acknowledged != answer["instruction"]:
+                    self._acknowledged = None
+            return answer
+
+    def wanted(self):
+        """Return what staff want, as the last heartbeat was answered: run, pause or stop."""
+        with self._state:
+            self._looked_at = self.answer.get("instruction")
+            return self.answer.get("desired_state", "run")
+
+    def acknowledge(self):
+        """Let the next heartbeat say that what ``wanted`` returned last is carried out."""
+        with self._state:
+            self._acknowledged = self._looked_at
+
+    def _keep(self):
+        while not self._stop.wait(self._interval):
+            self._beat_or_log({})
+
+    def _beat_or_log(self, news, retries=0):
+        try:
+            self._beat(news, retries)
+            self._away = False
+        except BlotterError as error:
+            level = logging.DEBUG if self._away and error.passing else logging.WARNING
+            log.log(level, "No heartbeat of %r: %s", self, error)
+            self._away = True
+        except Exception:
+            log.exception("No heartbeat of %r", self)
+
+    # --- Trades, orders and fills: prices, sizes and fees as Decimal or text ---
+
+    def open_trade(self, trade_id, direction, size, entry_price, **more):
+        """Tell of a trade that is entered and return it; the same again is harmless.
+
+        ``trade_id`` is a UUID of yours, long or short the direction. More: entry_time, symbol,
+        commission_rate or entry_commission, strategy_name, extra_metadata, … Raises BlotterError
+        when it is refused (4xx), such as another trade of this id.
+        """
+        row = {"id": str(trade_id), "bot_id": self.bot_id, "symbol": self.symbol}
+        row.update(direction=direction, size=size, entry_price=entry_price, **more)
+        return self._surely("POST", "bots/trades/", row)
+
+    def exit_part(self, trade_id, part_id, size, exit_price, **more):
+        """Tell that a part of a trade is closed and return the part; the same again is harmless.
+
+        ``part_id`` is a UUID of yours. A part as large as what is left closes the trade. More:
+        exit_time, exit_reason, exit_commission or commission_rate, exit_metadata, …
+        """
+        row = {"id": str(part_id), "size": size, "exit_price": exit_price, **more}
+        return self._surely("POST", f"bots/trades/{_quoted(trade_id)}/exits/", row)
+
+    def close_trade(self, trade_id, exit_price, **more):
+        """Tell that a trade, or what is left of it, is closed and return it.
+
+        The same again is harmless, another close is a BlotterError (409). More: as of exit_part.
+        Without exit_time it is when Blotter hears of it.
+        """
+        row = {"exit_price": exit_price, **more}
+        return self._surely("POST", f"bots/trades/{_quoted(trade_id)}/close/", row)
+
+    def order(self, order_id, side, quantity, **more):
+        """Tell of an order (buy or sell). More: trade_id, order_type, price, submitted_at, …"""
+        row = {"order_id": order_id, "bot_id": self.bot_id, "symbol": self.symbol}
+        return self._surely(
+            "POST", "bots/orders/", {**row, "side": side, "quantity": quantity, **more}
+        )
+
+    def fill(self, order_id, fill_id, quantity, price, timestamp, **more):
+        """Tell of an execution of an order. More: commission, commission_currency, liquidity."""
+        row = {"order_id": order_id, "fill_id": fill_id, "quantity": quantity, "price": price}
+        return self._surely("POST", "bots/fills/", {**row, "timestamp": timestamp, **more})
+
+    # --- What a restart needs ---
+
+    def recovery(self):
+        """Return everything to go on with, as of one moment.
+
+        bot, open_trades, open_orders, lots, limits, balance (the ledger's and the reported one),
+        and states: {key: {value, version}}.
+        """
+        found = self._surely("GET", f"{self._address}recovery/")
+        with self._state:
+            self._beats = max(self._beats or 0, found["beat"])
+        return found
+
+    def get_state(self, key):
+        """Return (value, version) of a document that was put; (None, 0) where there is none."""
+        try:
+            found = self._surely("GET", f"bots/state/{_quoted(key)}/")
+        except BlotterError as error:
+            if error.status != 404:
+                raise
+            return None, 0
+        return found["value"], found["version"]
+
+    def put_state(self, key, value, version=None):
+        """Replace this version of a document (0: there is none yet) and return the new one.
+
+        When somebody else replaced it, it is a BlotterError with the code ``version_conflict``.
+        Without a version whatever is stored is replaced.
+        Keys are one space for all bots: begin them with the bot's name.
+        """
+        row = {"value": value, "bot_id": self.bot_id}
+        if version is not None:
+            row["version"] = version
+        return self._surely("PUT", f"bots/state/{_quoted(key)}/", row)["version"]
+
+    def _surely(self, method, path, row=None):
+        """Ask until it is answered: what comes twice is harmless, and what is refused is raised."""
+        return self._blotter.send(method, path, row, retries=math.inf)
+
+
+# --- The progress of a run ------------------------------------------------------------------
 
 
 class Step:
@@ -389,8 +600,7 @@ class Run:
         return not self._waiting
 
     def _address(self, verb):
-        key = urllib.parse.quote(self.execution_id, safe="")
-        return f"executions/executions/{key}/{verb}" if verb else "executions/executions/"
+        return RUNS + (f"{_quoted(self.execution_id)}/{verb}" if verb else "")
 
     def _hear(self, verb, answer):
         """Take in what an answer says of the run."""
@@ -425,6 +635,14 @@ class Run:
         share = 100 * (now - cpu) / max(time.monotonic() - self._clock, 0.001)
         used = {"cpu_usage_avg": share, "memory_peak_mb": peak, "disk_io_mb": written - disk}
         return {name: round(max(value, 0), 2) for name, value in used.items()}
+
+
+# --- Helpers --------------------------------------------------------------------------------
+
+
+def _quoted(key):
+    """Return a key as it stands in an address."""
+    return urllib.parse.quote(str(key), safe="")
 
 
 def _usage():

@@ -295,17 +295,7 @@ class TestStory:
 
         (line,) = story(bot).chart["series"]
 
-        assert [value for _, value in line["points"]] == [10_089.9, 10_179.8]
-
-    def test_draws_a_point_a_day_where_exits_are_many(self, monkeypatch):
-        monkeypatch.setattr(ledger, "MOST_EXITS", 1)
-        bot = make_bot()
-        for days in (2, 1, 1):
-            make_trade(
-                bot=bot, closed=True, entry_time=NOW - timedelta(9), exit_time=NOW - timedelta(days)
-            )
-
-        assert [net for _, net in ledger.course(bot, exits=3)] == pytest.approx([89.9, 269.7])
+        assert [value for _, value in line["points"]] == [10_000, 10_089.9, 10_179.8]
 
     def test_holds_computed_and_reported_figures_side_by_side(self):
         bot = make_bot()

@@ -11,8 +11,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
+
+import psycopg
+
+from config import celery, embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -29,6 +34,7 @@ class Product:
 
     def __init__(self, home: Path, port: int, **variables: str) -> None:
         kept = {name: value for name, value in os.environ.items() if name not in OWN}
+        self.home = home
         self.environment = kept | {"BLOTTER_HOME": str(home), "PORT": str(port)} | variables
         self.address = f"http://127.0.0.1:{port}"
         self.output = home.parent / "output.txt"
@@ -84,15 +90,24 @@ class Product:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def with_key(self, name: str, *scopes: str, bot: str = "") -> "Product":
+        """Return the same product, asked under a new key, which may be bound to a bot."""
+        printed = self.manage("create_key", name, "--bot", bot, "--scopes", *scopes)
+        same = copy(self)
+        same.key = next(word for word in printed.split() if word.startswith("blt_"))
+        return same
+
     def wake(self, task: str) -> None:
         """Send the message that beat would send: a worker is to look what is due."""
-        subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "config", "call", task],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            timeout=60,
-            check=True,
+        broker = celery.broker_url(embedded.redis_url(self.home))
+        with celery.app.connection_for_write(broker) as connection:
+            celery.app.send_task(task, connection=connection)
+
+    def database(self) -> "psycopg.Connection[Any]":
+        """Return a connection to its database, which stores what it is told at once."""
+        place = embedded.database_settings(embedded.database_url(self.home))
+        return psycopg.connect(
+            dbname=place["NAME"], user=place["USER"], host=place["HOST"], autocommit=True
         )
 
     def workers(self) -> list[int]:

@@ -14,7 +14,7 @@ import pytest
 
 from clients import blotter_client
 from clients.blotter_client import Blotter, BlotterError
-from tests.e2e.product import running, wait_for
+from tests.e2e.product import wait_for
 
 RUNS = "executions/executions/"
 STEPS = "executions/steps/"
@@ -48,12 +48,8 @@ with Blotter(address, key).execution("failing", execution_id=run_id) as run:
 
 
 @pytest.fixture(scope="module")
-def product(passable_folder):
-    with running(passable_folder, 18_600, DEMO="0") as product:
-        scopes = "executions:read,executions:write"
-        printed = product.manage("create_key", "a pipeline", "--scopes", scopes)
-        product.key = next(word for word in printed.split() if word.startswith("blt_"))
-        yield product
+def product(shared_product):
+    return shared_product.with_key("a pipeline", "executions:read", "executions:write")
 
 
 @pytest.fixture

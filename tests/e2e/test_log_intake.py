@@ -10,9 +10,7 @@ import time
 
 import pytest
 
-from tests.e2e.product import running
-
-LINES = int(os.environ.get("LOG_INTAKE_LINES", "2000"))
+LINES = int(os.environ.get("LOG_INTAKE_LINES", "1200"))
 LOGS = "/api/v1/logs/system-logs/"
 
 pytestmark = pytest.mark.timeout(300 + LINES // 20)
@@ -50,11 +48,8 @@ for start in range(0, int(lines), 1_000):
 
 
 @pytest.fixture(scope="module")
-def product(passable_folder):
-    with running(passable_folder, 18_500, DEMO="0") as product:
-        printed = product.manage("create_key", "a bot", "--scopes", "logs:read,logs:write")
-        product.key = next(word for word in printed.split() if word.startswith("blt_"))
-        yield product
+def product(shared_product):
+    return shared_product.with_key("a bot", "logs:read", "logs:write")
 
 
 def run(product, script):

@@ -9,10 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from config import embedded
-from tests.e2e.product import Product, running, wait_for
+from tests.e2e.conftest import QUEUE
+from tests.e2e.product import Product, wait_for
 
-QUEUE = 200
 REQUESTS = 1500
 TASK = "apps.access.tasks.expire_idempotency_keys"
 
@@ -20,21 +19,14 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def product(passable_folder):
-    """Return a product whose processes keep few rows."""
-    with running(passable_folder, port=18350, DEMO="0", LOG_QUEUE_ROWS=str(QUEUE)) as product:
-        printed = product.manage("create_key", "grid bot", "--scopes", "alerts:read")
-        product.key = next(word for word in printed.split() if word.startswith("blt_"))
-        yield product
+def product(harried_product):
+    return harried_product.with_key("grid bot", "alerts:read")
 
 
 @pytest.fixture(scope="module")
-def database(product, passable_folder):
-    settings = embedded.database_settings(embedded.database_url(passable_folder / "home"))
-    with psycopg.connect(
-        dbname=settings["NAME"], user=settings["USER"], host=settings["HOST"], autocommit=True
-    ) as link:
-        yield link
+def database(product):
+    with product.database() as connection:
+        yield connection
 
 
 def rows_of(database: "psycopg.Connection[Any]", query: str, *values: Any) -> list[Any]:
@@ -85,6 +77,8 @@ def test_what_is_missing_is_counted_while_no_writer_can_write(product, database)
         assert ask(product, f"before-{number}") == 200
     stored = "SELECT count(*) FROM user_action_logs WHERE correlation_id LIKE %s"
     wait_for(lambda: rows_of(database, stored, "before-%") == [(60,)], 10)
+    dropped = "SELECT coalesce(sum((metadata->>'dropped')::int), 0) FROM system_logs"
+    before = rows_of(database, dropped)[0][0]
     pids = [
         pid
         for (pid,) in rows_of(
@@ -97,11 +91,13 @@ def test_what_is_missing_is_counted_while_no_writer_can_write(product, database)
         statuses = {ask(product, f"meanwhile-{number}") for number in range(REQUESTS)}
 
     assert statuses == {200}
-    dropped = "SELECT coalesce(sum((metadata->>'dropped')::int), 0) FROM system_logs"
 
     def missing() -> int:
         return REQUESTS - rows_of(database, stored, "meanwhile-%")[0][0]
 
+    def told() -> int:
+        return rows_of(database, dropped)[0][0] - before
+
     # Each process keeps so many rows; the rest is said to be lost, to the last one.
-    wait_for(lambda: rows_of(database, dropped)[0][0] == missing(), 30, product.said)
+    wait_for(lambda: told() == missing(), 30, product.said)
     assert REQUESTS - len(pids) * (QUEUE + 1) <= missing() <= REQUESTS - QUEUE

@@ -79,11 +79,9 @@ def test_every_checkpoint_and_outcome_equals_a_check_by_hand(passable_folder):
     expected = {alert["alert_id"]: judge(alert, series[name]) for name, alert in alerts}
 
     with running(passable_folder, port=18310, DEMO="0") as product:
-        for name in FILES:
-            product.manage("import_candles", str(DATA / "candles" / f"{name}.csv.gz"))
-        scopes = ["alerts:read", "alerts:write", "market:read"]
-        printed = product.manage("create_key", "scanner", "--scopes", *scopes)
-        product.key = next(word for word in printed.split() if word.startswith("blt_"))
+        files = [str(DATA / "candles" / f"{name}.csv.gz") for name in FILES]
+        product.manage("import_candles", *files)
+        product = product.with_key("scanner", "alerts:read", "alerts:write", "market:read")
 
         half = ALERTS // 2
         post(product, [alert for _, alert in alerts[:half]])

@@ -5,18 +5,16 @@ import os
 import signal
 import time
 
-import psycopg
 import pytest
 
-from config import embedded
-from tests.e2e.product import DATA, running, wait_for
+from tests.e2e.conftest import LEASE_SECONDS
+from tests.e2e.product import DATA, wait_for
 
 CANDLES = DATA / "candles" / "ETH_BTC-5m.csv.gz"
 RUNS = "/api/v1/executions/executions/"
 ADDITIONS = "/api/v1/analysis/symbol-additions/"
 WATCH = "apps.executions.tasks.watch_executions"
 WORK = "apps.analysis.tasks.run_symbol_additions"
-LEASE_SECONDS = 4
 
 pytestmark = [
     pytest.mark.skipif(not CANDLES.exists(), reason="real candles (../shared/data) are not here"),
@@ -25,28 +23,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def product(passable_folder):
-    settings = {"SYMBOL_HISTORY_DAYS": "14", "STEP_LEASE_SECONDS": str(LEASE_SECONDS)}
-    with running(passable_folder, port=18360, DEMO="0", **settings) as product:
-        product.manage("import_candles", str(CANDLES))
-        scopes = ["executions:read", "executions:write", "analysis:read", "analysis:write"]
-        printed = product.manage("create_key", "pipeline", "--scopes", *scopes)
-        product.key = next(word for word in printed.split() if word.startswith("blt_"))
-        yield product
-        assert product.stop() == 0
+def product(harried_product):
+    harried_product.manage("import_candles", str(CANDLES))
+    scopes = ["executions:read", "executions:write", "analysis:read", "analysis:write"]
+    return harried_product.with_key("pipeline", *scopes)
 
 
 @pytest.fixture
-def database(product, passable_folder):
-    place = embedded.database_settings(embedded.database_url(passable_folder / "home"))
-    with psycopg.connect(
-        dbname=place["NAME"],
-        user=place["USER"],
-        password=place["PASSWORD"],
-        host=place["HOST"],
-        port=place["PORT"],
-        autocommit=True,
-    ) as connection:
+def database(product):
+    with product.database() as connection:
         yield connection
 
 

@@ -6,12 +6,11 @@ import secrets
 import subprocess
 import sys
 import urllib.parse
-from pathlib import Path
 
 import pytest
 
 from config import embedded, places
-from tests.e2e.product import running, wait_for
+from tests.e2e.product import wait_for
 
 LOGS = "/api/v1/logs"
 
@@ -19,12 +18,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def product(passable_folder):
-    with running(passable_folder, 18_400, DEMO="0") as product:
-        product.key = product.manage(
-            "create_key", "a bot", "--scopes", "alerts:read,alerts:write,logs:read,logs:write"
-        ).split()[-1]
-        yield product
+def product(shared_product):
+    scopes = ["alerts:read", "alerts:write", "logs:read", "logs:write"]
+    return shared_product.with_key("a bot", *scopes)
 
 
 def call(product, method, path, body=b"", **headers):
@@ -174,9 +170,8 @@ for text in {texts()!r}:
         product.manage("shell", "-c", code)
 
     def dump(self, product):
-        home = Path(product.environment["BLOTTER_HOME"])
-        settings = embedded.database_settings(embedded.database_url(home))
-        binaries = places.prepare(home).postgres
+        settings = embedded.database_settings(embedded.database_url(product.home))
+        binaries = places.prepare(product.home).postgres
         command = [str(binaries / "pg_dump"), "--host", settings["HOST"]]
         command += ["--username", settings["USER"], settings["NAME"]]
         done = subprocess.run(command, capture_output=True, check=False, timeout=60)
