@@ -15,6 +15,7 @@ from benchmarks.harness import LARGE_DATABASE, Case, Result, databases, measure
 CASES = [
     "intake", "lists", "imports", "admin", "alerts",
     "log_lists", "log_activity", "log_intake", "log_partitions", "backtests",
+    "bots_life", "bots_metrics",
 ]  # fmt: skip
 
 

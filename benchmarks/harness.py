@@ -135,6 +135,7 @@ def databases() -> Iterator[None]:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "API_KEY_PEPPER": secrets.token_urlsafe(48),
             "API_RATE": "1000000/second",
+            "API_HEARTBEAT_RATE": "1000000/second",
             "ALLOWED_HOSTS": "*",
             "HTTPS": "0",
             "DEBUG": "0",
