@@ -17,11 +17,13 @@ from apps.bots.admin.instance_parts import MESSAGE_READ, BotParts
 from apps.bots.choices import BotHealth, BotStatus, DesiredState, TradeStatus
 from apps.bots.models import BotInstance, BotPerformance, Order, Trade
 from apps.bots.models.instances import AT_WORK
+from apps.bots.services.equity import equity_curve
 from apps.logs.models import RecentActivity
 from apps.shared import display
 from apps.shared.admin.charts import Line, line_chart
 
 Sentence = tuple[str, SafeString]
+HOUR = 3600  # seconds
 
 
 class BotStory(BotParts):
@@ -170,13 +172,17 @@ class BotStory(BotParts):
     @cached_property
     def chart(self) -> dict[str, Any] | None:
         """Return the equity at each exit; of a bot without capital what it has made."""
-        points = ledger.course(self.bot, exits=self.own.exits)
-        if not points:
+        curve = equity_curve(self.bot, self.bot.type, self.bot.quote_currency)
+        if not curve.points:
             return None
-        start = float(self.bot.initial_balance or 0)
-        tone = "success" if points[-1][1] >= 0 else "danger"
-        name = "Equity" if self.bot.initial_balance is not None else "Net P&L"
-        return line_chart([Line(name, tone, [(at, start + net) for at, net in points])])
+        start = float(curve.initial_balance or 0)
+        made = [(int(point.time.timestamp()), float(point.net_pnl)) for point in curve.points]
+        # It began with nothing made: known since before its first exit, or shortly before that.
+        begun = min(int(self.bot.created_at.timestamp()), made[0][0] - HOUR)
+        tone = "success" if made[-1][1] >= 0 else "danger"
+        name = "Net P&L" if curve.initial_balance is None else "Equity"
+        points = {at: start + net for at, net in [(begun, 0.0), *made]}
+        return line_chart([Line(name, tone, list(points.items()))])
 
     # --- how it has done, and where there is more ------------------------------------------
 

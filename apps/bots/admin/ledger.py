@@ -4,19 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import TruncDay
 
 from apps.bots.models import BotInstance, Trade
 
 ZERO = Decimal(0)
 # So many rows are added up for the totals of a list, and no more.
 MOST_ADDED = 100_000
-# A curve of so few exits shows each of them, one of more each day.
-MOST_EXITS = 2_000
 
 
 class Booked(NamedTuple):
@@ -59,26 +56,6 @@ def open_counts(bot_ids: Iterable[str]) -> dict[str, int]:
 
 def own_ledger(bot: BotInstance) -> Ledger:
     return bot.pk, bot.type, bot.quote_currency
-
-
-def course(bot: BotInstance, *, exits: int) -> list[tuple[int, float]]:
-    """Return the bot's net P&L so far at each exit, or at the end of each day, in seconds."""
-    rows = Trade.objects.leaves().filter(
-        bot=bot, trade_type=bot.type, quote_currency=bot.quote_currency
-    )
-    if exits <= MOST_EXITS:
-        steps: Any = rows.order_by("exit_time", "id").values_list("exit_time", "net_pnl")
-    else:
-        days = rows.order_by().annotate(day=TruncDay("exit_time", tzinfo=UTC)).values("day")
-        found = days.annotate(net=Sum("net_pnl")).order_by("day")
-        steps = found.values_list("day", "net")
-    points: dict[int, float] = {}
-    so_far = ZERO
-    for moment, net in steps:
-        so_far += net
-        # Of what came in within one second the chart shows the last.
-        points[int(moment.timestamp())] = float(so_far)
-    return list(points.items())
 
 
 # --- The totals of a list -----------------------------------------------------------------

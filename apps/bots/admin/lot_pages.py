@@ -59,7 +59,7 @@ class LotStory:
 
     @property
     def newest(self) -> SafeString:
-        return money.mark(self.mark, now=self.now)
+        return money.price_of(self.mark)
 
     @property
     def worth(self) -> SafeString:

@@ -88,21 +88,26 @@ def marks_of(symbols: Iterable[str], *, now: datetime) -> dict[str, NewestPrice]
 
 def mark(found: NewestPrice | None, *, now: datetime) -> SafeString:
     """Return the newest price; one that is old says so."""
-    if found is None:
-        return display.empty(NO_PRICE, figure=True)
-    old = now - found.known_at
+    old = now - found.known_at if found else OLD_MARK
+    if found is None or old <= OLD_MARK:
+        return price_of(found)
     told = f"{plain_text(found.price)}, known since {display.utc_words(found.known_at)}"
-    words = display.grouped(found.price)
-    if old <= OLD_MARK:
-        return display.figure(words, told)
     tone = "b-warn" if old > MAX_PRICE_AGE else "b-quiet"
     return format_html(
         '<span class="b-num b-tip" title="{}">{} <span class="{}">{} old</span></span>',
         told,
-        words,
+        display.grouped(found.price),
         tone,
         display.span_words(old),
     )
+
+
+def price_of(found: NewestPrice | None) -> SafeString:
+    """Return the newest price alone, where its age is told beside it."""
+    if found is None:
+        return display.empty(NO_PRICE, figure=True)
+    told = f"{plain_text(found.price)}, known since {display.utc_words(found.known_at)}"
+    return display.figure(display.grouped(found.price), told)
 
 
 def gain(held: Decimal, cost: Decimal | None, found: NewestPrice | None) -> Decimal | None:

@@ -111,7 +111,7 @@ class PortfolioStory:
 
     @property
     def newest(self) -> SafeString:
-        return money.mark(self.mark, now=self.now)
+        return money.price_of(self.mark)
 
     @property
     def realized(self) -> SafeString:

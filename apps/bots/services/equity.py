@@ -114,9 +114,11 @@ def equity_curve(
         "points": most,
         "stretches": most // 2 - 1,
     }
+    opening = Decimal(0)
     with connection.cursor() as cursor:
-        cursor.execute(BEFORE, asked)
-        [(opening,)] = cursor.fetchall()
+        if since is not None:
+            cursor.execute(BEFORE, asked)
+            [(opening,)] = cursor.fetchall()
         cursor.execute(CURVE, asked)
         rows = cursor.fetchall()
     start = capital.amount
