@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest
@@ -30,332 +30,140 @@ LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 ID_DIGITS = 32
 BEGINS_AN_ID = re.compile(rf"[0-9a-f]{{6,{ID_DIGITS}}}")
 
-# Groups of (title, icon, address, permission it takes).
-GROUPS: list[tuple[str, list[tuple[str, str, Any, str]]]] = [
-    ("", [("Desk", "dashboard", reverse_lazy("admin:index"), "")]),
+
+class Entry(NamedTuple):
+    """A page in the menu, and the permission it takes."""
+
+    title: str
+    icon: str
+    link: Any
+    permission: str
+
+
+def listed(title: str, icon: str, model: str) -> Entry:
+    """Return the entry of a list of rows, ``app.model``."""
+    app, name = model.split(".")
+    return Entry(title, icon, reverse_lazy(f"admin:{app}_{name}_changelist"), f"{app}.view_{name}")
+
+
+# Groups of entries.
+GROUPS: list[tuple[str, list[Entry]]] = [
+    (
+        "",
+        [
+            Entry("Desk", "dashboard", reverse_lazy("admin:index"), ""),
+        ],
+    ),
     (
         "Bots",
         [
-            (
-                "Bots",
-                "smart_toy",
-                reverse_lazy("admin:bots_botinstance_changelist"),
-                "bots.view_botinstance",
-            ),
-            (
-                "Trades",
-                "swap_horizontal_circle",
-                reverse_lazy("admin:bots_trade_changelist"),
-                "bots.view_trade",
-            ),
-            (
-                "Orders",
-                "receipt_long",
-                reverse_lazy("admin:bots_order_changelist"),
-                "bots.view_order",
-            ),
-            (
-                "Fills",
-                "done_all",
-                reverse_lazy("admin:bots_fill_changelist"),
-                "bots.view_fill",
-            ),
-            (
-                "Lots",
-                "inventory_2",
-                reverse_lazy("admin:bots_position_changelist"),
-                "bots.view_position",
-            ),
-            (
-                "Lot bookings",
-                "menu_book",
-                reverse_lazy("admin:bots_lottrade_changelist"),
-                "bots.view_lottrade",
-            ),
-            (
-                "Limits",
-                "shield",
-                reverse_lazy("admin:bots_tradinglimit_changelist"),
-                "bots.view_tradinglimit",
-            ),
-            (
-                "Paper portfolios",
-                "account_balance_wallet",
-                reverse_lazy("admin:bots_paperportfolio_changelist"),
-                "bots.view_paperportfolio",
-            ),
-            (
-                "Paper trades",
-                "edit_note",
-                reverse_lazy("admin:bots_papertrade_changelist"),
-                "bots.view_papertrade",
-            ),
-            (
-                "Paper performance",
-                "show_chart",
-                reverse_lazy("admin:bots_paperperformance_changelist"),
-                "bots.view_paperperformance",
-            ),
-            (
-                "Bot performance",
-                "query_stats",
-                reverse_lazy("admin:bots_botperformance_changelist"),
-                "bots.view_botperformance",
-            ),
-            (
-                "Kept states",
-                "save",
-                reverse_lazy("admin:bots_botstate_changelist"),
-                "bots.view_botstate",
-            ),
+            listed("Bots", "smart_toy", "bots.botinstance"),
+            listed("Trades", "swap_horizontal_circle", "bots.trade"),
+            listed("Orders", "receipt_long", "bots.order"),
+            listed("Fills", "done_all", "bots.fill"),
+            listed("Lots", "inventory_2", "bots.position"),
+            listed("Lot bookings", "menu_book", "bots.lottrade"),
+            listed("Limits", "shield", "bots.tradinglimit"),
+            listed("Paper portfolios", "account_balance_wallet", "bots.paperportfolio"),
+            listed("Paper trades", "edit_note", "bots.papertrade"),
+            listed("Paper performance", "show_chart", "bots.paperperformance"),
+            listed("Bot performance", "query_stats", "bots.botperformance"),
+            listed("Kept states", "save", "bots.botstate"),
         ],
     ),
     (
         "Market",
         [
-            (
-                "Instruments",
-                "monitoring",
-                reverse_lazy("admin:market_instrument_changelist"),
-                "market.view_instrument",
-            ),
-            (
-                "Candles",
-                "candlestick_chart",
-                reverse_lazy("admin:market_candle_changelist"),
-                "market.view_candle",
-            ),
-            ("Feeds", "rss_feed", reverse_lazy("admin:market_feed_changelist"), "market.view_feed"),
+            listed("Instruments", "monitoring", "market.instrument"),
+            listed("Candles", "candlestick_chart", "market.candle"),
+            listed("Feeds", "rss_feed", "market.feed"),
         ],
     ),
     (
         "Alerts",
         [
-            (
-                "Alerts",
-                "notifications",
-                reverse_lazy("admin:alerts_alert_changelist"),
-                "alerts.view_alert",
-            ),
-            (
+            listed("Alerts", "notifications", "alerts.alert"),
+            Entry(
                 "Scorecard",
                 "leaderboard",
                 reverse_lazy("admin:alerts_scorecard"),
                 "alerts.view_alertperformance",
             ),
-            (
-                "Outcomes",
-                "flag",
-                reverse_lazy("admin:alerts_alertperformance_changelist"),
-                "alerts.view_alertperformance",
-            ),
-            (
-                "Checkpoint prices",
-                "timeline",
-                reverse_lazy("admin:alerts_trackedprice_changelist"),
-                "alerts.view_trackedprice",
-            ),
+            listed("Outcomes", "flag", "alerts.alertperformance"),
+            listed("Checkpoint prices", "timeline", "alerts.trackedprice"),
         ],
     ),
     (
         "Executions",
         [
-            (
-                "Runs",
-                "play_circle",
-                reverse_lazy("admin:executions_execution_changelist"),
-                "executions.view_execution",
-            ),
-            (
-                "Steps",
-                "checklist",
-                reverse_lazy("admin:executions_executionstep_changelist"),
-                "executions.view_executionstep",
-            ),
+            listed("Runs", "play_circle", "executions.execution"),
+            listed("Steps", "checklist", "executions.executionstep"),
         ],
     ),
     (
         "Analysis",
         [
-            (
-                "Analyses",
-                "leaderboard",
-                reverse_lazy("admin:analysis_analysis_changelist"),
-                "analysis.view_analysis",
-            ),
-            (
+            listed("Analyses", "leaderboard", "analysis.analysis"),
+            Entry(
                 "Add a symbol",
                 "add_circle",
                 reverse_lazy("admin:analysis_analysis_add_symbol"),
                 "analysis.add_analysis",
             ),
-            (
-                "Strategies",
-                "tune",
-                reverse_lazy("admin:analysis_strategyconfiguration_changelist"),
-                "analysis.view_strategyconfiguration",
-            ),
-            (
-                "Leverage",
-                "stacked_bar_chart",
-                reverse_lazy("admin:analysis_leveragecalculation_changelist"),
-                "analysis.view_leveragecalculation",
-            ),
-            (
-                "Figures",
-                "functions",
-                reverse_lazy("admin:analysis_backtestmetric_changelist"),
-                "analysis.view_backtestmetric",
-            ),
-            (
-                "Backtests outside",
-                "science",
-                reverse_lazy("admin:analysis_backtestresult_changelist"),
-                "analysis.view_backtestresult",
-            ),
-            (
-                "Signals in backtests",
-                "insights",
-                reverse_lazy("admin:analysis_signalperformance_changelist"),
-                "analysis.view_signalperformance",
-            ),
+            listed("Strategies", "tune", "analysis.strategyconfiguration"),
+            listed("Leverage", "stacked_bar_chart", "analysis.leveragecalculation"),
+            listed("Figures", "functions", "analysis.backtestmetric"),
+            listed("Backtests outside", "science", "analysis.backtestresult"),
+            listed("Signals in backtests", "insights", "analysis.signalperformance"),
         ],
     ),
     (
         "Models",
         [
-            (
-                "Models",
-                "model_training",
-                reverse_lazy("admin:analysis_mlmodel_changelist"),
-                "analysis.view_mlmodel",
-            ),
-            (
+            listed("Models", "model_training", "analysis.mlmodel"),
+            Entry(
                 "Model scorecard",
                 "social_leaderboard",
                 reverse_lazy("admin:analysis_scorecard"),
                 "analysis.view_modeloutcome",
             ),
-            (
-                "Predictions",
-                "online_prediction",
-                reverse_lazy("admin:analysis_prediction_changelist"),
-                "analysis.view_prediction",
-            ),
-            (
-                "Model signals",
-                "sensors",
-                reverse_lazy("admin:analysis_modelsignal_changelist"),
-                "analysis.view_modelsignal",
-            ),
-            (
-                "Model outcomes",
-                "sports_score",
-                reverse_lazy("admin:analysis_modeloutcome_changelist"),
-                "analysis.view_modeloutcome",
-            ),
-            (
-                "Feature importance",
-                "bar_chart",
-                reverse_lazy("admin:analysis_featureimportance_changelist"),
-                "analysis.view_featureimportance",
-            ),
-            (
-                "Status changes",
-                "published_with_changes",
-                reverse_lazy("admin:analysis_modelstatuschange_changelist"),
-                "analysis.view_modelstatuschange",
-            ),
+            listed("Predictions", "online_prediction", "analysis.prediction"),
+            listed("Model signals", "sensors", "analysis.modelsignal"),
+            listed("Model outcomes", "sports_score", "analysis.modeloutcome"),
+            listed("Feature importance", "bar_chart", "analysis.featureimportance"),
+            listed("Status changes", "published_with_changes", "analysis.modelstatuschange"),
         ],
     ),
     (
         "Logs",
         [
-            (
-                "Activity",
-                "history",
-                reverse_lazy("admin:logs_recentactivity_changelist"),
-                "logs.view_recentactivity",
-            ),
-            (
-                "System logs",
-                "notes",
-                reverse_lazy("admin:logs_systemlog_changelist"),
-                "logs.view_systemlog",
-            ),
-            (
-                "Trading events",
-                "swap_horiz",
-                reverse_lazy("admin:logs_tradingevent_changelist"),
-                "logs.view_tradingevent",
-            ),
-            (
-                "Operations",
-                "speed",
-                reverse_lazy("admin:logs_performancelog_changelist"),
-                "logs.view_performancelog",
-            ),
-            (
-                "Errors",
-                "error",
-                reverse_lazy("admin:logs_errorlog_changelist"),
-                "logs.view_errorlog",
-            ),
-            (
-                "Error groups",
-                "bug_report",
-                reverse_lazy("admin:logs_errorgroup_changelist"),
-                "logs.view_errorgroup",
-            ),
-            (
-                "Requests",
-                "http",
-                reverse_lazy("admin:logs_useractionlog_changelist"),
-                "logs.view_useractionlog",
-            ),
-            (
-                "Notifications",
-                "campaign",
-                reverse_lazy("admin:logs_notification_changelist"),
-                "logs.view_notification",
-            ),
-            (
-                "Trace",
-                "account_tree",
-                reverse_lazy("trace-search"),
-                "logs.view_recentactivity",
+            listed("Activity", "history", "logs.recentactivity"),
+            listed("System logs", "notes", "logs.systemlog"),
+            listed("Trading events", "swap_horiz", "logs.tradingevent"),
+            listed("Operations", "speed", "logs.performancelog"),
+            listed("Errors", "error", "logs.errorlog"),
+            listed("Error groups", "bug_report", "logs.errorgroup"),
+            listed("Requests", "http", "logs.useractionlog"),
+            listed("Notifications", "campaign", "logs.notification"),
+            Entry(
+                "Trace", "account_tree", reverse_lazy("trace-search"), "logs.view_recentactivity"
             ),
         ],
     ),
     (
         "Access",
         [
-            (
-                "API keys",
-                "key",
-                reverse_lazy("admin:access_apikey_changelist"),
-                "access.view_apikey",
-            ),
-            ("Users", "person", reverse_lazy("admin:auth_user_changelist"), "auth.view_user"),
-            ("Roles", "group", reverse_lazy("admin:auth_group_changelist"), "auth.view_group"),
-            (
-                "Failed logins",
-                "lock",
-                reverse_lazy("admin:axes_accessattempt_changelist"),
-                "axes.view_accessattempt",
-            ),
+            listed("API keys", "key", "access.apikey"),
+            listed("Users", "person", "auth.user"),
+            listed("Roles", "group", "auth.group"),
+            listed("Failed logins", "lock", "axes.accessattempt"),
         ],
     ),
     (
         "System",
         [
-            (
-                "Schedule",
-                "schedule",
-                reverse_lazy("admin:django_celery_beat_periodictask_changelist"),
-                "django_celery_beat.view_periodictask",
-            ),
-            ("API documentation", "api", reverse_lazy("api-docs"), ""),
+            listed("Schedule", "schedule", "django_celery_beat.periodictask"),
+            Entry("API documentation", "api", reverse_lazy("api-docs"), ""),
         ],
     ),
 ]

@@ -14,12 +14,12 @@ from apps.bots.services.wishes import wish
 from apps.market.choices import Granularity
 from apps.market.domain.candles import CandleRow
 from apps.market.services.candles import store_candles
-from config import demo_bots
+from config import demo_bots, demo_rules
 from tests.factories import make_watch
 
 NOW = datetime(2026, 6, 17, 15, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
-BOT = next(bot for bot in demo_bots.BOTS if bot.name == "googl-swing")
+BOT = next(bot for bot in demo_rules.BOTS if bot.name == "googl-swing")
 
 
 def tape(symbol, days=120, until=NOW):
@@ -47,7 +47,7 @@ def tape(symbol, days=120, until=NOW):
 @pytest.fixture
 def tapes():
     """Return the candles of every symbol of the demo's bots, stored."""
-    found = {symbol: tape(symbol) for symbol in {bot.symbol for bot in demo_bots.BOTS} | {"GOOG"}}
+    found = {symbol: tape(symbol) for symbol in {bot.symbol for bot in demo_rules.BOTS} | {"GOOG"}}
     for rows in found.values():
         store_candles(rows, now=NOW)
     return found
@@ -55,7 +55,7 @@ def tapes():
 
 class TestTheRule:
     def test_changes_sides_with_the_means_and_never_holds_two_at_once(self):
-        trips = list(demo_bots.round_trips(BOT, tape("GOOGL")))
+        trips = list(demo_rules.round_trips(BOT, tape("GOOGL")))
 
         assert {trip.direction for trip in trips} == {Direction.LONG, Direction.SHORT}
         for trip, following in pairwise(trips):
@@ -63,10 +63,10 @@ class TestTheRule:
 
     def test_uses_nothing_that_comes_later(self):
         rows = tape("GOOGL")
-        early = [trip for trip in demo_bots.round_trips(BOT, rows[:80]) if trip.end]
+        early = [trip for trip in demo_rules.round_trips(BOT, rows[:80]) if trip.end]
 
         assert early
-        assert list(demo_bots.round_trips(BOT, rows))[: len(early)] == early
+        assert list(demo_rules.round_trips(BOT, rows))[: len(early)] == early
 
 
 @pytest.mark.django_db
@@ -74,9 +74,9 @@ class TestLoad:
     def test_tells_bots_trades_orders_limits_and_a_portfolio(self, tapes):
         said = demo_bots.load(tapes, since=NOW, now=NOW)
 
-        assert said == f"{len(demo_bots.BOTS)} bots, {Trade.objects.count()} trades"
+        assert said == f"{len(demo_rules.BOTS)} bots, {Trade.objects.count()} trades"
         assert set(Trade.objects.values_list("bot_id", flat=True)) == {
-            bot.name for bot in demo_bots.BOTS
+            bot.name for bot in demo_rules.BOTS
         }
         assert Order.objects.exists()
         assert Fill.objects.exists()
@@ -94,7 +94,7 @@ class TestLoad:
 
         assert Trade.objects.count() == once
         assert Trade.objects.filter(pk__in=open_then, status="closed").exists()
-        for bot in demo_bots.BOTS:
+        for bot in demo_rules.BOTS:
             assert Trade.objects.open().filter(bot_id=bot.name).count() <= 1
 
     def test_one_bot_is_found_silent_and_the_others_are_fine(self, tapes):

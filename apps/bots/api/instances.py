@@ -1,8 +1,7 @@
 """What bots tell and read of themselves, and what others want of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import msgspec
 from django.http import Http404, HttpResponse
@@ -15,13 +14,12 @@ from apps.bots.choices import BotStatus, DesiredState
 from apps.bots.models import BotInstance
 from apps.bots.services import heartbeats, instances, recovery, wishes
 from apps.logs.api.callers import DecisionPermission, name_of
-from apps.shared.api import batches, filters, parsing
+from apps.shared.api import filters, parsing
 from apps.shared.api.answers import json_response
 from apps.shared.api.filters import ANY_OF, RANGE
 from apps.shared.api.openapi import STORED_ROW, describe
 from apps.shared.api.viewsets import EntityViewSet, answer
 from apps.shared.api.writing import once
-from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested
 
 DESCRIBED = [name for name in BotRow.__struct_fields__ if name != "id"]
@@ -71,6 +69,8 @@ class BotInstanceViewSet(EntityViewSet):
 
     queryset = BotInstance.objects.all()
     row = BotRow
+    life = LIFE
+    moved_by = "Is moved by heartbeat/ and desired-state/ alone."
     lookup_field = "id"
     subject_fields = {"bot": "id"}
     throttle_scope: str | None = None
@@ -104,16 +104,6 @@ class BotInstanceViewSet(EntityViewSet):
     def replace(self, rows: Sequence[BotRow]) -> Ingested:
         """Register bots, or describe them anew."""
         return instances.register_bots(rows, now=timezone.now())
-
-    def read_sent(self, request: Request) -> Any:
-        """Return the object of a PUT or PATCH, which moves no life."""
-        sent = super().read_sent(request)
-        message = "Is moved by heartbeat/ and desired-state/ alone."
-        named = [name for name in LIFE if isinstance(sent, Mapping) and name in sent]
-        if named:
-            errors = [FieldError(f"/{name}", "not_changed_here", message) for name in named]
-            raise batches.invalid(errors)
-        return sent
 
     @action(detail=True, methods=["post"], throttle_scope="heartbeat")
     @describe(body=BeatRow, answer=BeatAnswer)

@@ -1,6 +1,6 @@
 """What programs tell and read of orders and their fills."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -18,7 +18,6 @@ from apps.shared.api.openapi import STORED_ROW, describe
 from apps.shared.api.permissions import narrow
 from apps.shared.api.viewsets import EntityViewSet, FactViewSet
 from apps.shared.api.writing import once
-from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested
 
 
@@ -33,6 +32,8 @@ class OrderViewSet(EntityViewSet):
 
     queryset = Order.objects.all()
     row = OrderRow
+    life = ("status",)
+    moved_by = "Is moved by events/ and by fills alone."
     lookup_field = "order_id"
     subject_fields = {"bot": "bot_id"}
     fields = [
@@ -95,14 +96,6 @@ class OrderViewSet(EntityViewSet):
             # Another bot's: to this key there is none.
             raise Http404
         return super().update(request, **kwargs)
-
-    def read_sent(self, request: Request) -> Any:
-        """Return the object of a PUT or PATCH, which moves no state."""
-        sent = super().read_sent(request)
-        if isinstance(sent, Mapping) and "status" in sent:
-            message = "Is moved by events/ and by fills alone."
-            raise batches.invalid([FieldError("/status", "not_changed_here", message)])
-        return sent
 
     @action(detail=True, methods=["post"])
     @describe(body=OrderEventRow, answer=STORED_ROW)

@@ -30,7 +30,6 @@ from apps.shared.api.permissions import refuse_others
 from apps.shared.api.rows import Row
 from apps.shared.api.viewsets import BODY_BYTES, EntityViewSet, answer
 from apps.shared.api.writing import once
-from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested
 from apps.shared.wakeups import wake
 
@@ -63,6 +62,8 @@ class TradeViewSet(EntityViewSet):
     queryset = Trade.objects.all()
     row = TradeRow
     change_row = TradeDescriptionRow
+    life = LIFE
+    moved_by = "Is told once, and moved by close/, exits/ and cancel/ alone."
     lookup_field = "id"
     subject_fields = {"bot": "bot_id"}
     fields = [
@@ -163,11 +164,6 @@ class TradeViewSet(EntityViewSet):
         if not isinstance(sent, Mapping):
             return sent
         refuse_others(request, self, sent, partial=True)
-        if named := [name for name in TradeRow.__struct_fields__ if name in sent and name in LIFE]:
-            message = "Is told once, and moved by close/, exits/ and cancel/ alone."
-            raise batches.invalid(
-                [FieldError(f"/{name}", "not_changed_here", message) for name in named]
-            )
         return {name: value for name, value in sent.items() if name != "id"}
 
     # --- How a trade ends -----------------------------------------------------------------

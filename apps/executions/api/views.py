@@ -1,7 +1,7 @@
 """What programs tell and read of their runs."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 from django.db.models import Q, QuerySet
@@ -25,14 +25,13 @@ from apps.executions.domain.states import FINAL
 from apps.executions.models import Execution, ExecutionStep
 from apps.executions.services import runs
 from apps.logs.api.callers import DecisionPermission, name_of
-from apps.shared.api import batches, filters, parsing
+from apps.shared.api import filters, parsing
 from apps.shared.api.filters import ANY_OF, RANGE, Narrowing
 from apps.shared.api.openapi import STORED_ROW, describe
 from apps.shared.api.rows import Row
 from apps.shared.api.values import UNSTORABLE
 from apps.shared.api.viewsets import BODY_BYTES, EntityViewSet, ReadOnlyViewSet, answer
 from apps.shared.api.writing import once
-from apps.shared.errors import FieldError
 from apps.shared.fields import plain_text
 from apps.shared.ingest import Ingested
 
@@ -58,6 +57,8 @@ class ExecutionViewSet(EntityViewSet):
 
     queryset = Execution.objects.all()
     row = ExecutionRow
+    life = LIFE
+    moved_by = "Is moved by begin/, progress/, steps/ and finish/ alone."
     lookup_field = "execution_id"
     throttle_scope: str | None = None
     fields = [
@@ -120,16 +121,6 @@ class ExecutionViewSet(EntityViewSet):
         for place, row in enumerate(rows):
             outcome.merge(runs.describe_execution(row, now=timezone.now()), [place])
         return outcome
-
-    def read_sent(self, request: Request) -> Any:
-        """Return the object of a PUT or PATCH, which moves no state."""
-        sent = super().read_sent(request)
-        message = "Is moved by begin/, progress/, steps/ and finish/ alone."
-        named = [name for name in LIFE if isinstance(sent, Mapping) and name in sent]
-        if named:
-            errors = [FieldError(f"/{name}", "not_changed_here", message) for name in named]
-            raise batches.invalid(errors)
-        return sent
 
     # --- What a program reports -----------------------------------------------------------
 

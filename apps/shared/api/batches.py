@@ -116,8 +116,9 @@ def read_one(row: type[R], body: bytes) -> R:
 
 def invalid(errors: Sequence[FieldError]) -> ApiError:
     """Return the refusal of a single row."""
-    count = "One field is" if len(errors) == 1 else f"{len(errors)} fields are"
-    return ApiError(400, "invalid", f"{count} not as they must be.", errors)
+    one = len(errors) == 1
+    words = "One field is not as it" if one else f"{len(errors)} fields are not as they"
+    return ApiError(400, "invalid", f"{words} must be.", errors)
 
 
 def loads(body: bytes) -> Any:

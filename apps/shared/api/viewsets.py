@@ -4,7 +4,7 @@ The base *is* the declaration: whoever reads ``class CandleViewSet(FactViewSet)`
 verbs. A viewset names its columns, filters and row; everything else stands here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -203,7 +203,8 @@ class FactViewSet(ReadOnlyViewSet):
         parts = self.read_parts(request)
         first = next(parts)
         if not first.many:
-            refuse_others(request, self, first.rows)
+            for row in first.rows:
+                refuse_others(request, self, row)
             return self.create_one(first)
         outcome, size = self.store_parts(request, first, parts, atomic=atomic)
         return batch_answer(outcome, size, verbose=verbose, atomic=atomic)
@@ -290,6 +291,9 @@ class EntityViewSet(FactViewSet):
 
     # What PUT and PATCH take, where that is less than the whole row.
     change_row: ClassVar[type[Row] | None] = None
+    # Fields that neither of them may name, and the sentence that says what moves those.
+    life: ClassVar[Collection[str]] = ()
+    moved_by: ClassVar[str] = ""
 
     def update(self, request: Request, **kwargs: str) -> HttpResponse:
         """Create the row of this key, or replace it whole."""
@@ -353,6 +357,9 @@ class EntityViewSet(FactViewSet):
                     message = "Must be the key of the address."
                     error = FieldError(f"/{name}", "differs_from_path", message)
                     raise batches.invalid([error])
+            if named := [name for name in sent if name in self.life]:
+                code = "not_changed_here"
+                raise batches.invalid([FieldError(f"/{n}", code, self.moved_by) for n in named])
         return sent
 
     def key_of_path(self) -> Mapping[str, Any]:
