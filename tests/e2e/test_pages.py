@@ -37,6 +37,14 @@ PAGES = {
     "add symbol": ("Strategies to try out", 0),
     "model": ("Do its claims come true as often as they say?", 1),
     "prediction": ("Price path", 1),
+    "bots": ("ibm-trend", 0),
+    "bot": ("How it has done", 1),
+    "trade": ("What came of it", 1),
+    "order": ("Its life", 0),
+    "limits": ("demo-goog-1", 0),
+    "limit": ("Price path", 1),
+    "lot": ("Limits on it", 0),
+    "portfolio": ("Worth over time", 1),
     "docs": ("/api/v1/alerts/alerts/", 0),
 }
 CAUSE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -162,6 +170,14 @@ def addresses(product, browser, login):
         "add symbol": "/admin/analysis/analysis/add-symbol/",
         "model": first("/admin/analysis/mlmodel/"),
         "prediction": first("/admin/analysis/prediction/"),
+        "bots": "/admin/bots/botinstance/",
+        "bot": "/admin/bots/botinstance/eurusd-trend/change/",
+        "trade": first("/admin/bots/trade/?status__exact=closed&symbol__exact=EUR/USD"),
+        "order": first("/admin/bots/order/"),
+        "limits": "/admin/bots/tradinglimit/",
+        "limit": "/admin/bots/tradinglimit/demo-goog-target/change/",
+        "lot": "/admin/bots/position/demo-goog-1/change/",
+        "portfolio": first("/admin/bots/paperportfolio/"),
         "docs": "/api/v1/docs/",
     }
     pair = (found["analysis"], first("/admin/analysis/analysis/?q=Balanced+-+1d"))
