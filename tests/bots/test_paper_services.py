@@ -247,6 +247,21 @@ class TestSeveralAtOnce:
             assert sum(created for _, created in found) == 1
             assert fresh(portfolio).asset_balance == 1
 
+    def test_one_id_is_the_order_of_one_portfolio(self):
+        bar(NOON, 100)
+        for number in range(ROUNDS):
+            portfolios = [opened(name=f"{number}.{place}") for place in range(8)]
+
+            found = at_once(
+                [
+                    lambda each=each, number=number: order(each, BUY, f"mine {number}", amount=1)
+                    for each in portfolios
+                ]
+            )
+
+            assert sum(isinstance(each, Conflict) for each in found) == 7
+            assert sum(fresh(each).asset_balance for each in portfolios) == 1
+
 
 class TestReset:
     def test_keeps_the_history_and_begins_anew(self):

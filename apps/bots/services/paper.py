@@ -11,11 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.bots.choices import Side
 from apps.bots.domain.paper import (
     LIMIT,
+    WIDE,
     Deal,
     Holdings,
     OrderTooLarge,
@@ -139,6 +140,9 @@ def open_portfolios(rows: Sequence[PortfolioLike], *, now: datetime) -> Ingested
             message = f'There is no bot "{row.bot_id}".'
             outcome.fail(place, [FieldError("/bot_id", "unknown_bot", message)])
             continue
+        if row.name not in held:
+            # It was there a moment ago: somebody is just resetting it.
+            raise Conflict("This portfolio is just being reset; send it again.", ["name"])
         differing = differences(held[row.name], row)
         if differing:
             message = "Differs from the stored value."
@@ -238,7 +242,10 @@ def trade(*, portfolio_id: int, order: PaperOrder, now: datetime) -> tuple[Paper
 
 @transaction.atomic
 def place_orders(orders: Sequence[tuple[int, PaperOrder]], *, now: datetime) -> list[Placed]:
-    """Trade one order after the other, each with its portfolio; say what became of each."""
+    """Trade one order after the other, each with its portfolio; say what became of each.
+
+    Raises Conflict, and does nothing, when another portfolio takes one of the ids this moment.
+    """
     portfolios = locked(sorted({portfolio_id for portfolio_id, _ in orders}))
     trades = PaperTrade.objects.in_bulk([order.id for _, order in orders])
     asking = [portfolios.get(number) for number, order in orders if order.price is None]
@@ -265,7 +272,11 @@ def place_orders(orders: Sequence[tuple[int, PaperOrder]], *, now: datetime) -> 
         trades[order.id] = made
         new.append(made)
         outcome.append(Placed(made, created=True))
-    PaperTrade.objects.bulk_create(new)
+    try:
+        PaperTrade.objects.bulk_create(new)
+    except IntegrityError as error:
+        # Only the locks of other portfolios can have let it through.
+        raise Conflict("An id belongs to an order of another portfolio.", ["id"]) from error
     moved = {each.portfolio_id: portfolios[each.portfolio_id] for each in new}
     for portfolio in moved.values():
         portfolio.updated_at = now
@@ -323,7 +334,7 @@ def move(portfolio: PaperPortfolio, made: Deal, price: Decimal) -> None:
         raise OrderTooLarge("What is held after it is worth more than can be told.")
     portfolio.quote_balance, portfolio.asset_balance = after.cash, after.asset
     portfolio.avg_buy_price, portfolio.realized_pnl = after.average, after.realized
-    portfolio.total_pnl = value - portfolio.initial_balance
+    portfolio.total_pnl = WIDE.subtract(value, portfolio.initial_balance)
 
 
 def check_same(known: PaperTrade, portfolio: PaperPortfolio, order: PaperOrder) -> None:
