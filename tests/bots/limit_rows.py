@@ -1,12 +1,8 @@
 """Limits and prices as the tests of limits and of paper trading need them."""
 
-import threading
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-
-from django.db import connection
 
 from apps.bots.models import TradingLimit
 from apps.market.choices import Granularity
@@ -37,26 +33,3 @@ def bar(start: datetime, *prices: Any, **values: Any) -> Candle:
     figures = dict(zip(names, map(Decimal, four), strict=True))
     usual = {"granularity": Granularity.M1, "timestamp": start}
     return make_candle(**usual | figures | values)
-
-
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Make the calls at the same moment, each on a connection of its own; what each gave."""
-    start = threading.Barrier(len(calls))
-    found: list[Any] = [None] * len(calls)
-
-    def work(place: int, call: Callable[[], Any]) -> None:
-        try:
-            connection.ensure_connection()
-            start.wait()
-            found[place] = call()
-        except Exception as error:  # noqa: BLE001 - carried over to the test's own thread
-            found[place] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found

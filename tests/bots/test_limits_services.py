@@ -14,8 +14,9 @@ from apps.bots.services.firing import evaluate_limits
 from apps.bots.services.limits import LimitFinal, cancel_limits, rearm_limit, rearm_limits
 from apps.bots.services.prices import newest_prices
 from apps.logs.models import Notification
-from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, at_once, bar, limit, operators
+from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, bar, limit, operators
 from tests.factories import make_bot, make_instrument, make_position, make_trade
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -31,7 +31,7 @@ from tests.bots.orders import (
     new_bot,
     sell,
 )
-from tests.executions.rows import at_once
+from tests.threads import at_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 

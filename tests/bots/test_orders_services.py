@@ -33,8 +33,8 @@ from tests.bots.orders import (
     order,
     placed,
 )
-from tests.executions.rows import at_once
 from tests.factories import make_prediction
+from tests.threads import at_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 

@@ -25,8 +25,9 @@ from apps.bots.services.paper import (
 from apps.bots.services.paper_performance import snapshot_portfolios, store_reported
 from apps.bots.services.prices import NoPrice, StalePrice
 from apps.shared.errors import Conflict
-from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, at_once, bar
+from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, bar
 from tests.factories import make_bot, make_paper_performance, make_paper_portfolio
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from apps.bots.services.instances import UnknownBot
 from apps.bots.services.states import LONGEST_VALUE, RefusedState, VersionConflict, put_state
 from apps.shared.errors import Conflict
 from tests.bots.lives import HOUR, NOON
-from tests.executions.rows import at_once
 from tests.factories import make_bot
+from tests.threads import at_once
 
 ROUNDS = int(os.environ.get("BOTS_ROUNDS", "3"))
 

@@ -39,7 +39,7 @@ from tests.bots.trades import (
     parting,
     refusal,
 )
-from tests.executions.rows import at_once
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -707,3 +707,15 @@ class TestEightThreadsOnOneTrade:
             elif parts:
                 assert sum(part.size for part in parts) == after.size
                 assert sum(part.net_pnl for part in parts) == after.net_pnl
+
+    def test_give_a_part_of_one_id_to_one_trade(self):
+        for _ in range(ROUNDS):
+            trades = [opened(size=Decimal(1)) for _ in range(THREADS)]
+            report = parting(size=Decimal("0.5"))
+
+            found = at_once(
+                [partial(exit_part, trade_id=each.pk, report=report, now=NOON) for each in trades]
+            )
+
+            assert sum(isinstance(each, Conflict) for each in found) == THREADS - 1
+            assert sum(stored(each).partial_exits for each in trades) == 1

@@ -18,8 +18,8 @@ from apps.bots.services.watching import JUDGE, watch_bots
 from apps.executions.models import Watch
 from apps.logs.models import Notification
 from tests.bots.lives import HOUR, MINUTE, NOON, SECOND, beats, living, stored, told
-from tests.executions.rows import at_once
 from tests.factories import make_bot, make_trade, make_watch
+from tests.threads import at_once
 
 TICK = 15 * SECOND
 ROUNDS = int(os.environ.get("BOTS_ROUNDS", "3"))

@@ -6,7 +6,7 @@ from apps.bots.choices import DesiredState
 from apps.bots.models import BotInstance
 from apps.bots.services.wishes import wish
 from tests.bots.lives import HOUR, MINUTE, NOON, beats, every_bit, living, stored
-from tests.executions.rows import at_once
+from tests.threads import at_once
 
 PAUSE, RUN, STOP = DesiredState.PAUSE, DesiredState.RUN, DesiredState.STOP
 

@@ -1,7 +1,5 @@
 """Runs as programs tell them, and several threads that set out at the same moment."""
 
-import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -56,29 +54,3 @@ def every_bit() -> list[str]:
             cursor.execute(f"SELECT ctid::text || xmin::text || t::text FROM {table} t ORDER BY 1")
             rows += [text for (text,) in cursor.fetchall()]
     return rows
-
-
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Make the calls at the same moment, each in a thread with its own connection.
-
-    Returns what each gave or raised, in their order.
-    """
-    start = threading.Barrier(len(calls))
-    found: list[Any] = [None] * len(calls)
-
-    def work(place: int, call: Callable[[], Any]) -> None:
-        try:
-            connection.ensure_connection()
-            start.wait()
-            found[place] = call()
-        except Exception as error:  # noqa: BLE001 - carried over to the test's own thread
-            found[place] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found

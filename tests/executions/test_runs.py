@@ -30,18 +30,9 @@ from apps.executions.services.runs import (
     start_executions,
 )
 from apps.shared.errors import Conflict, DomainError
-from tests.executions.rows import (
-    HOUR,
-    MINUTE,
-    NOON,
-    SECOND,
-    Sent,
-    at_once,
-    every_bit,
-    step_of,
-    stored,
-)
+from tests.executions.rows import HOUR, MINUTE, NOON, SECOND, Sent, every_bit, step_of, stored
 from tests.factories import make_execution, make_step
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

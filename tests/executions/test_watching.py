@@ -23,8 +23,9 @@ from apps.executions.services.runs import (
 from apps.executions.services.watching import mark_stuck, watch_executions
 from apps.executions.services.work import PlannedStep, claim_step, finish_step, plan_run
 from apps.logs.models import Notification
-from tests.executions.rows import HOUR, MINUTE, NOON, SECOND, at_once, every_bit, stored
+from tests.executions.rows import HOUR, MINUTE, NOON, SECOND, every_bit, stored
 from tests.factories import make_execution, make_step, make_watch
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -30,7 +30,8 @@ from apps.executions.services.work import (
     skip_steps,
 )
 from apps.shared.errors import Conflict
-from tests.executions.rows import HOUR, MINUTE, NOON, SECOND, at_once, every_bit, step_of, stored
+from tests.executions.rows import HOUR, MINUTE, NOON, SECOND, every_bit, step_of, stored
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

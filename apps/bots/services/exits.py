@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.bots.choices import TradeStatus
 from apps.bots.domain import trades
@@ -86,7 +86,11 @@ def exit_part(*, trade_id: UUID | str, report: PartReport, now: datetime) -> tup
         check_same(known, report, size=report.size)
         return known, False
     check_open(trade)
-    part = book_part(trade, report, report.id, report.size, now=now)
+    try:
+        part = book_part(trade, report, report.id, report.size, now=now)
+    except IntegrityError as error:
+        # Only the lock of another trade can have let its id through.
+        raise Conflict("This id stands for another trade.", ["id"]) from error
     closed = trade.status == TradeStatus.CLOSED
     event = "trade_closed" if closed else "trade_partial_exit"
     tell(event, trade, part.exit_price, part.size, now=now)
