@@ -173,7 +173,8 @@ class Blotter:
             if not page.get("next"):
                 return
             # Of its address only the question counts: the key is shown to this Blotter alone.
-            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page["next"]).query))
+            asked = urllib.parse.urlsplit(page["next"]).query
+            query = dict(urllib.parse.parse_qsl(asked, keep_blank_values=True))
 
     def send(self, method, path, value=None, retries=None, once=False):
         """Make one request below /api/v1/, as often as it takes, and return the answer."""

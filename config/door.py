@@ -6,26 +6,29 @@ at what is noted here, and extend every deadline by the time the door was closed
 
 import logging
 import threading
+from contextlib import suppress
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
+from apps.executions.domain.liveness import DOOR_GAP
 from apps.executions.services.watching import DOOR, note_look
 
 logger = logging.getLogger(__name__)
 
-# Often enough for a watch that calls a minute without a note a closed door.
-SECONDS = 10.0
+# Often enough for a watch that calls a door without a note for so long closed (DOOR_GAP).
+SECONDS = 5.0
 
 
 def note() -> None:
     """Note that requests are answered. What goes wrong is logged: the next note comes soon."""
     try:
-        note_look(name=DOOR, now=timezone.now())
-    except DatabaseError as error:
+        note_look(name=DOOR, now=timezone.now(), gap=DOOR_GAP)
+    except Error as error:
         logger.warning("The door could not be noted: %s", type(error).__name__)
     finally:
-        connection.close()
+        with suppress(Error):
+            connection.close()
 
 
 def keep_noting() -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.shared.fields import ExactDecimal, Ratio, plain_text
+from apps.shared.fields import WIDE, ExactDecimal, Ratio, plain_text
 
 EMPTY = "—"
 TONES = {"success", "danger", "warning", "info", "default"}
@@ -131,11 +131,13 @@ def price(value: Decimal | None, reason: str = "") -> SafeString:
 
 def pct_words(value: Decimal, *, signed: bool = True, places: int = 2) -> str:
     """Return percent with a real minus sign, so that digits stand in columns."""
-    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    # In Python's usual context a number of more than 28 digits cannot be rounded at all.
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN, context=WIDE)
+    bare = rounded.copy_abs()
     if rounded == 0:
-        return f"{abs(rounded):.{places}f} %"
+        return f"{bare:.{places}f} %"
     sign = "\u2212" if rounded < 0 else ("+" if signed else "")
-    return f"{sign}{abs(rounded):,.{places}f} %"
+    return f"{sign}{bare:,.{places}f} %"
 
 
 def signed_pct(value: Decimal | None, reason: str = "") -> SafeString:

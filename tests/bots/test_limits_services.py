@@ -122,9 +122,16 @@ class TestPriceLimits:
     def test_counts_a_changed_price_from_then_on(self):
         one = limit(price=D(40_000))
         bar(NOON, 42_000)
-        TradingLimit.objects.filter(pk=one.pk).update(price=43_000, updated_at=FINE)
+        TradingLimit.objects.filter(pk=one.pk).update(price=43_000, counts_from=FINE)
 
         assert evaluate_limits(now=LATER) == 0
+
+    def test_counts_on_when_only_its_notes_are_changed(self):
+        one = limit(price=D(43_000))
+        bar(NOON, 42_000)
+        TradingLimit.objects.filter(pk=one.pk).update(notes="look at it", updated_at=FINE)
+
+        assert evaluate_limits(now=LATER) == 1
 
     def test_takes_the_first_of_several_touches(self):
         one = limit()

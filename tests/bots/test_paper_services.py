@@ -23,7 +23,7 @@ from apps.bots.services.paper import (
     trade,
 )
 from apps.bots.services.paper_performance import snapshot_portfolios, store_reported
-from apps.bots.services.prices import NoPrice, StalePrice
+from apps.bots.services.prices import MAX_PRICE_AGE, NoPrice, StalePrice
 from apps.shared.errors import Conflict
 from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, bar
 from tests.factories import make_bot, make_paper_performance, make_paper_portfolio
@@ -181,9 +181,9 @@ class TestTrading:
             order(portfolio, BUY, amount=1)
         bar(NOON, 100)
         with pytest.raises(StalePrice, match="2026-03-02 12:01"):
-            order(portfolio, BUY, amount=1, now=NOON + DAY + 2 * MINUTE)
+            order(portfolio, BUY, amount=1, now=NOON + MAX_PRICE_AGE + 2 * MINUTE)
 
-        assert order(portfolio, BUY, amount=1, now=NOON + DAY + MINUTE)[1]
+        assert order(portfolio, BUY, amount=1, now=NOON + MAX_PRICE_AGE + MINUTE)[1]
 
     def test_refuses_more_than_there_is_and_changes_nothing(self):
         bar(NOON, 50_000)

@@ -22,7 +22,6 @@ from apps.bots.services.trades import (
     close_trade,
     describe_trade,
     exit_part,
-    last_part_id,
     store_trades,
 )
 from apps.shared.errors import Conflict
@@ -434,7 +433,7 @@ class TestClosingInParts:
             0,
         ]
         assert [part.total_position_pnl for part in parts] == [None, None, Decimal("3.7")]
-        assert parts[-1].pk == last_part_id(root.pk)
+        assert parts[-1].pk == uuid.uuid5(root.pk, "last")
         assert (closed.status, closed.partial_exits) == ("closed", 3)
         assert (closed.gross_pnl, closed.commission) == (5, Decimal("1.3"))
         assert (closed.net_pnl, closed.pnl_percentage) == (Decimal("3.7"), Decimal("3.7"))

@@ -218,7 +218,7 @@ class TestAClosedDoor:
 
     def test_makes_nobody_lost_or_stuck(self):
         run = running(heard=NOON - 2 * HOUR)
-        self.door(noted=NOON - 61 * SECOND, opened=NOON - 9 * HOUR)
+        self.door(noted=NOON - 21 * SECOND, opened=NOON - 9 * HOUR)
 
         look(NOON, NOON + HOUR)
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -34,6 +34,7 @@ BEGINNING = 8
 NOT_CLOSED = "It is not closed."
 NOT_TOLD = "The bot has not told."
 FRACTION = 1_000_000_000
+TENTH = Decimal("0.1")
 
 
 def with_unit(shown: SafeString, currency: str) -> SafeString:
@@ -267,6 +268,9 @@ def order_link(order: Order) -> SafeString:
 def filled(order: Order) -> SafeString:
     """Return how much of an order is filled, as percent, the sizes on hover."""
     percent_filled = order.filled_quantity / order.quantity * 100
+    if order.filled_quantity < order.quantity:
+        # Nearly all is not all.
+        percent_filled = percent_filled.quantize(TENTH, rounding=ROUND_DOWN)
     whole = f"{plain_text(order.filled_quantity)} of {plain_text(order.quantity)}"
     places = 0 if percent_filled == percent_filled.to_integral() else 1
     return display.figure(display.pct_words(percent_filled, signed=False, places=places), whole)

@@ -64,7 +64,9 @@ class TradePicture:
     def bars(self) -> Sequence[Any]:
         if self.series is None or self.span is None:
             return []
-        start, end = self.span
+        # Who says that it began in the year one is shown what there is of it.
+        start = max(self.span[0], self.series.first)
+        end = max(start, min(self.span[1], self.series.known_until))
         pad = max((end - start) * AROUND, width(self.series.granularity) * LEAST_BARS)
         return candles.bars_of(self.trade.symbol, self.series, start - pad, end + pad)
 

@@ -15,7 +15,7 @@ from apps.bots.services import fills, orders
 from apps.shared.api import batches, filters
 from apps.shared.api.filters import ANY_OF, RANGE
 from apps.shared.api.openapi import STORED_ROW, describe
-from apps.shared.api.permissions import narrow
+from apps.shared.api.permissions import is_bound, narrow
 from apps.shared.api.viewsets import EntityViewSet, FactViewSet
 from apps.shared.api.writing import once
 from apps.shared.ingest import Ingested
@@ -92,7 +92,8 @@ class OrderViewSet(EntityViewSet):
 
     def update(self, request: Request, **kwargs: str) -> HttpResponse:
         taken = Order.objects.filter(order_id=self.kwargs[self.lookup_field])
-        if not self.found().exists() and taken.exists():
+        bound = is_bound(request.auth, self.subject_fields)
+        if bound and taken.exclude(pk__in=self.found().values("pk")).exists():
             # Another bot's: to this key there is none.
             raise Http404
         return super().update(request, **kwargs)

@@ -44,7 +44,7 @@ class BotStateViewSet(EntityViewSet):
         for place, row in enumerate(rows):
             try:
                 outcome.note(place, RowStatus.CREATED if self.keep(row) else RowStatus.REPLACED)
-            except DomainError as refusal:
+            except (ApiError, DomainError) as refusal:
                 outcome.fail(place, refusal.errors)
         return outcome
 

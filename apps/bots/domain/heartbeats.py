@@ -156,7 +156,9 @@ def is_replay(
     one, and lies more than an interval behind our clock, is an old one.
     """
     if beat is not None:
-        return beat < counted
+        # Of an answer that was lost the bot knows nothing: its next heartbeat was sent later.
+        later = sent_at is not None and (last_sent_at is None or sent_at > last_sent_at)
+        return beat < counted and not later
     if sent_at is None or last_sent_at is None:
         return False
     return sent_at <= last_sent_at and sent_at < now - timedelta(seconds=interval)

@@ -142,7 +142,8 @@ def rounded(value: Decimal) -> Decimal:
 
 def held(value: Decimal, name: str) -> Decimal:
     """Return a figure that its column can hold. Raises LotTooLarge, naming the field."""
-    if abs(value) >= PRICE_LIMIT:
+    # Not abs(), which rounds to 28 digits.
+    if value.copy_abs() >= PRICE_LIMIT:
         raise LotTooLarge(name)
     return value
 

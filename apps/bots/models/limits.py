@@ -70,6 +70,11 @@ class TradingLimit(TimestampedModel):
     reference_price = fields.Price(
         null=True, blank=True, help_text="Where the way to the price begins."
     )
+    counts_from = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its price was changed: candles that began before do not touch it.",
+    )
     # As it was last looked at
     current_value = fields.Money(null=True, blank=True)
     usage = fields.Ratio(null=True, blank=True, help_text="How much of it is used up; 1 fires.")

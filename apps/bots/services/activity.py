@@ -39,7 +39,8 @@ WITH measured AS (
             FROM (
                 SELECT DISTINCT at FROM (
                     SELECT t.entry_time, t.exit_time FROM trades t
-                    WHERE t.bot_id = b.id ORDER BY t.created_at DESC, t.id DESC LIMIT %(last)s
+                    WHERE t.bot_id = b.id AND t.trade_type = b.type
+                    ORDER BY t.created_at DESC, t.id DESC LIMIT %(last)s
                 ) newest, unnest(ARRAY[newest.entry_time, newest.exit_time]) AS at
                 WHERE at IS NOT NULL ORDER BY at DESC LIMIT %(last)s
             ) moments
@@ -47,11 +48,17 @@ WITH measured AS (
         WHERE gap IS NOT NULL
     ) usual
     WHERE b.status = 'running'
+),
+-- In one order, and past those that somebody writes: the next time will do.
+held AS MATERIALIZED (
+    SELECT b.id FROM bot_instances b JOIN measured m USING (id)
+    WHERE b.usual_gap_seconds IS DISTINCT FROM m.seconds
+    ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED
 )
 UPDATE bot_instances b SET
     usual_gap_seconds = m.seconds,
     overdue_at = CASE WHEN b.overdue_at > %(now)s THEN %(now)s ELSE b.overdue_at END
-FROM measured m
+FROM measured m JOIN held USING (id)
 WHERE b.id = m.id AND b.usual_gap_seconds IS DISTINCT FROM m.seconds
 """
 
@@ -69,8 +76,8 @@ def note_activity(bot_ids: Iterable[str], *, now: datetime) -> None:
 def measure_usual_gaps(*, now: datetime) -> int:
     """Learn how long running bots usually take between trades; return for how many it changed.
 
-    The median of the gaps between the last 50 entries and exits; with fewer than five gaps
-    nothing is usual. For all bots in one statement; to be done seldom.
+    The median of the gaps between the last 50 entries and exits of its own type; with fewer than
+    five gaps nothing is usual. For all bots in one statement; to be done seldom.
     """
     return run(MEASURE, {"now": now, "fewest": FEWEST_GAPS, "last": LAST_MOMENTS})
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -36,9 +37,13 @@ from apps.shared.errors import Conflict
 def last_part_id(trade_id: UUID | str) -> UUID:
     """Return the id of the part by which ``close_trade`` closes what earlier exits have left.
 
-    It is the version 5 UUID of the name "last" in the name space of the trade's id.
+    It is the version 5 UUID of the name "last" in the name space of the trade's id; should that
+    be taken, of "last 2", "last 3" and so on.
     """
-    return uuid5(UUID(str(trade_id)), "last")
+    space = UUID(str(trade_id))
+    names = ("last" if number == 1 else f"last {number}" for number in count(1))
+    ids = (uuid5(space, name) for name in names)
+    return next(each for each in ids if not Trade.objects.filter(pk=each).exists())
 
 
 # --- The verbs ----------------------------------------------------------------------------

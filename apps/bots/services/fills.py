@@ -199,9 +199,10 @@ def filled(
 ) -> Iterable[dict[str, Any]]:
     """Yield what the logs say of new fills: whether their order is filled now, or in part."""
     complete = {each.order_id for each in settled if each.state.status == OrderStatus.FILLED}
+    last = {facts.order_id: facts for facts in new}
     for facts in new:
         order = held[facts.order_id]
-        whole = facts.order_id in complete
+        whole = facts.order_id in complete and facts is last[facts.order_id]
         yield {
             "event_type": "order_filled" if whole else "order_partially_filled",
             "symbol": order.symbol,

@@ -87,6 +87,7 @@ WHERE b.id = %(bot_id)s AND b.health = 'ok' AND coalesce(t.status = b.status, tr
     AND coalesce(t.last_candle_at >= b.last_candle_at, t.last_candle_at IS NULL)
     AND (t.last_decision_at IS NULL OR b.last_activity_at IS NOT NULL)
     AND NOT (CASE WHEN t.beat IS NOT NULL THEN t.beat < b.beats
+            AND NOT coalesce(t.sent_at > b.reported_at, t.sent_at IS NOT NULL)
         ELSE coalesce(t.sent_at <= b.reported_at
             AND t.sent_at < t.now - b.heartbeat_interval_seconds * interval '1 second', false) END)
 RETURNING b.desired_state, b.instruction, b.desired_reason, b.config_hash, b.beats, b.health
@@ -196,6 +197,9 @@ def changes_of(bot: BotInstance, report: BeatReport, values: dict[str, Any]) -> 
     )
     started_at = now if begins else bot.started_at
     activity_at = latest(bot.last_activity_at, values["last_decision_at"])
+    if activity_at and status == BotStatus.RUNNING and bot.status == BotStatus.PAUSED:
+        # While it paused nothing was to be expected of it.
+        activity_at = now
     heard = max(bot.last_heartbeat or now, now)
     life = Life(
         status=status,

@@ -18,8 +18,8 @@ from apps.bots.models import BotInstance, Position, TradingLimit
 from apps.bots.services.prices import newest_series
 from apps.logs.services.events import record_trading_events
 from apps.market.services.outcomes import widths
-from apps.shared.errors import DomainError, FieldError
-from apps.shared.ingest import Ingested, OnConflict, ingest
+from apps.shared.errors import Conflict, DomainError, FieldError
+from apps.shared.ingest import Ingested, OnConflict, RowStatus, ingest
 
 PERSON = 150
 # What a limit is about; who means something else sets another one.
@@ -98,7 +98,8 @@ def replace_limits(rows: Sequence[LimitLike], *, now: datetime) -> Ingested:
 
     What a limit is about (kind, bot, type, symbol, lot, direction) is *fixed*. A changed price
     counts from now on: candles that began before do not touch it. Raises LimitFinal for one that
-    fired or was cancelled, unless nothing would change.
+    fired or was cancelled, unless nothing would change, and Conflict where another one of this id
+    was set by somebody else at the same moment.
     """
     held = {
         each.pk: each
@@ -106,7 +107,14 @@ def replace_limits(rows: Sequence[LimitLike], *, now: datetime) -> Ingested:
         .order_by("pk")
         .select_for_update(no_key=True)
     }
-    return written(rows, "replace", now=now, held=held)
+    outcome = written(rows, "replace", now=now, held=held)
+    taken = [each for each in outcome.results if each.status is RowStatus.REPLACED]
+    if any(rows[each.index].id not in held for each in taken):
+        raise Conflict("Another set this limit at this moment; send it again.", ["id"])
+    moved = [rows[each.index] for each in taken]
+    moved = [row for row in moved if row.price != held[row.id].price]
+    TradingLimit.objects.filter(pk__in=[row.id for row in moved]).update(counts_from=now)
+    return outcome
 
 
 def written(

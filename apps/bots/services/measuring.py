@@ -51,7 +51,7 @@ def stored_share(share: str) -> str:
 USED_WAY = """(n.begun - coalesce(n.touched_price, n.price))
             / nullif(n.begun - n.wanted, 0)"""
 # What was before is not looked at again, but for a day in which candles may still have arrived.
-SINCE = "greatest(a.created_at, a.updated_at, a.evaluated_until - %(late)s)"
+SINCE = "greatest(a.created_at, a.counts_from, a.evaluated_until - %(late)s)"
 ABOVE = "((a.limit_type = 'take_profit') = (a.direction = 'long'))"
 
 # The extremes of each series are read once and say which limits it is worth looking for a touch of.
@@ -185,8 +185,7 @@ capital AS MATERIALIZED (
 begun AS (SELECT id, sum(initial_balance) AS initial FROM capital GROUP BY id),
 results AS (
     SELECT c.id, t.net_pnl,
-        sum(t.net_pnl) OVER (PARTITION BY c.id ORDER BY t.exit_time, t.id ROWS UNBOUNDED PRECEDING)
-            AS balance
+        sum(t.net_pnl) OVER (PARTITION BY c.id ORDER BY t.exit_time) AS balance
     FROM capital c JOIN trades t ON {OF_CAPITAL}
     WHERE t.status = 'closed' AND t.partial_exits = 0
 ),

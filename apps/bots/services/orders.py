@@ -183,14 +183,18 @@ class References:
         """Return the bot of an order: that of its trade where it names none."""
         return row.bot_id or self.trades.get(str(row.trade_id))
 
-    def faults(self, row: OrderLike) -> list[FieldError]:
-        """Return what a row names that is not there, or that belongs to another bot."""
+    def faults(self, row: OrderLike, *, order: Order | None = None) -> list[FieldError]:
+        """Return what a row names that is not there, or that belongs to another bot.
+
+        Of an ``order`` that is stored the bot is known, or known to be none.
+        """
         errors = []
         if row.bot_id and row.bot_id not in self.bots:
             errors.append(missing("bot_id", "unknown_bot", f'There is no bot "{row.bot_id}".'))
         # The trade of another bot is no more told of than one that is not there.
         owner = self.trades.get(str(row.trade_id))
-        if row.trade_id and (owner is None or owner != (row.bot_id or owner)):
+        own = (row.bot_id or owner) if order is None else order.bot_id
+        if row.trade_id and (owner is None or owner != own):
             message = f'There is no trade "{row.trade_id}" of this bot.'
             errors.append(missing("trade_id", "unknown_trade", message))
         if row.model_id and row.model_id not in self.models:
@@ -298,7 +302,7 @@ def describe_order(row: OrderLike, *, now: datetime) -> Ingested:
         if getattr(row, name) or name not in OPTIONAL
     ]
     errors = [each for each in errors if each.pointer == "/bot_id"] or errors
-    if errors := errors or known.faults(row):
+    if errors := errors or known.faults(row, order=order):
         outcome.fail(0, errors)
         return outcome
     values = {name: getattr(row, name) for name in NOTES}

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from apps.bots.choices import Origin
 from apps.bots.domain.paper import (
     LIMIT,
+    WIDE,
     Holdings,
     daily_sharpe,
     drawdown,
@@ -174,8 +175,8 @@ def snapshot_of(
         origin=Origin.COMPUTED,
         price=price,
         total_value=plain(value),
-        daily_pnl=value - begun,
-        total_pnl=value - due.initial,
+        daily_pnl=WIDE.subtract(value, begun),
+        total_pnl=WIDE.subtract(value, due.initial),
         win_rate=win_rate(due.wins, due.losses),
         sharpe_ratio=None if sharpe is None else sharpe.value,
         max_drawdown=max(due.deepest or Decimal(0), drawdown(value, peak)),

@@ -16,8 +16,9 @@ from apps.market.services.outcomes import series_of, widths
 from apps.shared.errors import DomainError
 from apps.shared.fields import plain
 
-# What is older is no price to trade at: a feed has stopped, or a market is closed.
-MAX_PRICE_AGE = timedelta(days=1)
+# What is older is no price to trade at: a feed has stopped, or a market is closed. A daily candle
+# is known for a day before the next one can come.
+MAX_PRICE_AGE = timedelta(hours=36)
 
 
 class NoPrice(DomainError):

@@ -190,7 +190,9 @@ SELECT json_build_object(
     'limits', (SELECT {documents(TradingLimit, LIMIT, "t.created_at, t.id")} FROM trading_limits t
         WHERE t.status = 'active' AND (t.bot_id = bot.id OR (
             t.bot_id IS NULL AND t.lot_id IS NULL AND t.type = bot.type
-            AND t.symbol IN ('', bot.symbol)))),
+            AND (t.symbol IN ('', bot.symbol) OR EXISTS (
+                SELECT FROM trades o WHERE o.bot_id = bot.id AND o.status = 'open'
+                AND o.parent_trade_id IS NULL AND o.symbol = t.symbol))))),
     'balance', (SELECT json_build_object(
         'initial', {amount("initial")},
         'realized', {amount("realized")},

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.bots.choices import TradeStatus
+from apps.bots.choices import TradeStatus, TradeType
 from apps.bots.models import BotInstance, Trade
 from apps.bots.services.activity import note_activity
 from apps.bots.services.bookings import exact_document
@@ -110,7 +110,9 @@ def tell(created: Sequence[TradeFacts], *, now: datetime) -> None:
     """Note that the bots of new trades are at work, and record which trades were opened."""
     if not created:
         return
-    note_activity({facts.bot_id for facts in created}, now=now)
+    # Trials on past prices say nothing of how busy a bot is.
+    busy = [facts for facts in created if facts.trade_type != TradeType.OPTIMIZATION]
+    note_activity({facts.bot_id for facts in busy}, now=now)
     opened = [facts for facts in created if facts.status == TradeStatus.OPEN]
     if opened:
         record_trading_events([opening(facts) for facts in opened])
@@ -146,6 +148,9 @@ def forgive(stored: Ingested, rows: Sequence[TradeLike]) -> None:
             for name, error in names.items()
             if differs(name, row)
         ]
+        if "bot_id" in names:
+            # Of another bot's trade nothing is told, not even what is the same.
+            result.errors = [names["bot_id"]]
         if not result.errors:
             result.status = RowStatus.UNCHANGED
             stored.count(RowStatus.FAILED, -1)

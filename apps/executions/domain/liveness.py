@@ -12,6 +12,8 @@ from statistics import median
 
 # The watch looks every fifteen seconds; after a longer gap than this it was away.
 LONGEST_GAP = timedelta(seconds=60)
+# A web server notes every five seconds that it can be heard.
+DOOR_GAP = timedelta(seconds=20)
 # What is usual is learned from so many runs, the last ones that ended well.
 FEWEST_RUNS, LAST_RUNS = 3, 20
 # Kinds that never pause have a usual pause all the same: a busy disk is no alarm.

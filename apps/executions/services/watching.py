@@ -8,7 +8,7 @@ to the next look: it gives a sign of life this very moment.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -155,14 +155,14 @@ def awake_since(*, name: str, now: datetime) -> datetime | None:
     door = Watch.objects.filter(name=DOOR).first()
     if door is None:
         return looking
-    if now - door.looked_at > liveness.LONGEST_GAP:
+    if now - door.looked_at > liveness.DOOR_GAP:
         return None
     return max(looking, door.awake_since)
 
 
-def note_look(*, name: str, now: datetime) -> datetime:
-    """Note that somebody looks, and return since when somebody has without a break."""
-    values: dict[str, Any] = {"name": name, "now": now, "gap": liveness.LONGEST_GAP}
+def note_look(*, name: str, now: datetime, gap: timedelta = liveness.LONGEST_GAP) -> datetime:
+    """Note that somebody looks, and return since when somebody has without a longer ``gap``."""
+    values: dict[str, Any] = {"name": name, "now": now, "gap": gap}
     with connection.cursor() as cursor:
         cursor.execute(NOTE_LOOK, values)
         (awake,) = cursor.fetchone()

@@ -174,6 +174,8 @@ def _read_field(field: Field, value: Any) -> Any:
         raise Refused("not_a_choice", f"Must be one of {', '.join(field.choices)}.")
     try:
         return msgspec.convert(value, field.annotation)
+    except UnicodeEncodeError as error:
+        raise Refused("unstorable", "Holds half of a surrogate pair.") from error
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from error
 

@@ -231,7 +231,7 @@ class TimeCheck:
             raise Refused("type", "Must be a time such as 2026-01-31T12:00:00Z.")
         try:
             moment = msgspec.convert(value, AwareTime)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             if "timezone" in str(error):
                 raise Refused("naive", "Needs an offset: Z, or one such as +02:00.") from error
             raise Refused("not_a_time", "Must be a time such as 2026-01-31T12:00:00Z.") from error
