@@ -28,7 +28,7 @@ from tests.factories import make_bot, make_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(1800)]
 
-SEQUENCES = int(os.environ.get("BOTS_SEQUENCES", "8"))
+SEQUENCES = int(os.environ.get("BOTS_SEQUENCES", "5"))
 STEPS = 30
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BOTS = "/api/v1/bots/"
