@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # Words for pytest: make test ARGS="tests/market -x"
 ARGS ?=
+# The whole suite is shared by two workers, each on servers of its own.
+ALL_TESTS := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint public-api bench clean
@@ -18,7 +20,7 @@ run: $(VENV)/runtime ## Run everything here until Ctrl-C (PORT=8000, DEMO=0 star
 	@exec $(BIN)/python -m config.run
 
 test: $(VENV)/development ## Run the tests on servers of their own (ARGS="tests/alerts -x")
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 lint: $(VENV)/development ## Check style, types and who imports whom
 	$(BIN)/ruff check .

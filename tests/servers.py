@@ -29,7 +29,10 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config,
 ) -> Generator[None, None, None]:
     options = early_config.known_args_namespace
-    if not (options.help or options.version):
+    # With -n 2 it is the workers who run tests, each on servers of its own.
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    only_shares_out = getattr(options, "numprocesses", None) and not is_worker
+    if not (options.help or options.version or only_shares_out):
         signal.signal(signal.SIGTERM, leave)
         home = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="blotter-tests-")))
         # As root the servers run as another user, who has to get at his part of it.

@@ -21,9 +21,16 @@ QUEUE = 200
 LEASE_SECONDS = 4
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have these tests last, in their order: products run no longer than they must."""
+    """Have these tests last, in their order: products run no longer than they must.
+
+    Where several workers share the suite, one of them has all of these.
+    """
     items.sort(key=lambda item: HERE in item.path.parents)
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("products"))
 
 
 @pytest.fixture(scope="session")
