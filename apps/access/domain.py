@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import uuid
 from datetime import datetime
 
 from apps.access.choices import KeyState
@@ -71,3 +72,11 @@ def shown_key(header: str) -> str | None:
     except ValueError:
         return ""
     return pair.partition(":")[2]
+
+
+def one_spelling(name: str) -> str:
+    """Return an id as it is kept, in lower case with hyphens; any other name as it stands."""
+    try:
+        return str(uuid.UUID(name))
+    except ValueError:
+        return name

@@ -122,7 +122,8 @@ class ApiKey(CreatedModel):
     @property
     def bindings(self) -> dict[str, str]:
         """Return what the key is held to, by kind; empty when it is free."""
-        return {kind: name for kind in ("bot", "agent") if (name := getattr(self, kind))}
+        named = {"bot": self.bot, "agent": domain.one_spelling(self.agent)}
+        return {kind: name for kind, name in named.items() if name}
 
     @property
     def owner(self) -> str:

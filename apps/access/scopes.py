@@ -1,4 +1,4 @@
-"""The closed list of scopes: read and write for every app that holds a domain."""
+"""The closed list of scopes: read and write for every app that holds a domain, and a few more."""
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 VERBS = ("read", "write")
 # Keys are made by staff alone, and the kernel holds nothing to read.
 WITHOUT_SCOPES = {"shared", "access"}
+# What read does not open: what models were asked, and what they answered word for word.
+MORE_VERBS = {"agents": ("prompts",)}
 
 
 def domain_apps() -> list[str]:
@@ -18,8 +20,12 @@ def domain_apps() -> list[str]:
 
 
 def known_scopes() -> list[str]:
-    """Return every scope a key can carry: ``<app>:read`` and ``<app>:write``."""
-    return [f"{label}:{verb}" for label in domain_apps() for verb in VERBS]
+    """Return every scope a key can carry: ``<app>:read``, ``<app>:write``, ``agents:prompts``."""
+    return [
+        f"{label}:{verb}"
+        for label in domain_apps()
+        for verb in (*VERBS, *MORE_VERBS.get(label, ()))
+    ]
 
 
 def validate_scopes(scopes: list[str]) -> None:

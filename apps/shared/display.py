@@ -38,12 +38,13 @@ def empty(reason: str = "", *, figure: bool = False) -> SafeString:
     kind = "b-empty b-num" if figure else "b-empty"
     if not reason:
         return format_html('<span class="{}">{}</span>', kind, EMPTY)
+    told = visible(reason)
     return format_html(
         '<span class="{}" title="{}">{}<span class="b-sr">{}</span></span>',
         kind,
-        reason,
+        told,
         EMPTY,
-        reason,
+        told,
     )
 
 

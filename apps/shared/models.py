@@ -10,6 +10,13 @@ from django.db.models.functions import Now
 from apps.shared.fields import PRICE_LIMIT, RATIO_LIMIT
 
 
+class NewUuid(models.Func):
+    """A key in the order of time where the server makes such (``new_uuid`` of the migrations)."""
+
+    function = "new_uuid"
+    output_field = models.UUIDField()
+
+
 class CreatedModel(models.Model):
     """A row that knows when it was stored. The database's clock says so, also for bulk COPY."""
 

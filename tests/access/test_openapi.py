@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -10,6 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from apps.access.scopes import known_scopes
+from apps.shared.api.schemas import type_schema
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,22 @@ def test_every_reference_leads_somewhere(document):
     names = set(re.findall(r"'#/components/schemas/([^']+)'", str(document)))
 
     assert names == names & set(document["components"]["schemas"])
+
+
+def bodies(base=msgspec.Struct):
+    """Yield everything that is read or answered, whatever app it is of."""
+    for each in base.__subclasses__():
+        if each.__module__.startswith("apps."):
+            yield each
+        yield from bodies(each)
+
+
+def test_no_two_bodies_that_differ_share_a_name():
+    # The documentation names them without their apps: the second would stand for the first.
+    found = {}
+    for each in bodies():
+        schema = type_schema(each)[1][each.__name__]
+        assert found.setdefault(each.__name__, schema) == schema, each
 
 
 def test_every_operation_has_a_name_of_its_own(document):

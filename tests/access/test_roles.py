@@ -26,6 +26,19 @@ def test_only_administrators_touch_staff_and_keys():
             assert roles.allowed(model, role) <= {"view"}
 
 
+def test_private_texts_are_read_by_nobody_who_may_not_view_their_rows():
+    for model in roles.TABLE:
+        for role in Role:
+            actions = roles.allowed(model, role)
+            assert "read" not in actions or "view" in actions, model
+
+
+def test_private_texts_are_not_for_viewers_and_operators():
+    for model in roles.TABLE:
+        for role in (Role.VIEWER, Role.OPERATOR):
+            assert "read" not in roles.allowed(model, role), model
+
+
 def test_model_without_a_line_is_named(monkeypatch):
     monkeypatch.delitem(roles.TABLE, "market.candle")
 

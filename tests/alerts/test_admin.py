@@ -231,7 +231,7 @@ class TestScorecard:
 
         shown = page(admin_client, SCORECARD)
 
-        assert 'title="No alert is settled and decided yet."' in shown
+        assert 'title="Nothing is settled and decided yet."' in shown
 
     def test_leads_to_the_rows_that_were_counted(self, admin_client):
         self.settled(strategy="a&b=c")

@@ -8,10 +8,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.alerts.domain import scorecard as rules
+from apps.alerts.domain.scorecard import NO_TARGET_REACHED
 from apps.alerts.models import AlertPerformance, TrackedPrice
 from apps.alerts.services import Filters, raise_alerts, scorecard
 from apps.shared.quant import calibration, intervals, samples
+from apps.shared.quant import scorecards as rules
 from tests.alerts.rows import HOUR, LATER, NOON, candle, closing_at, raised, sent, store, tick
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +129,7 @@ class TestScorecard:
         assert row.reasons["hit_rate"] == rules.NONE_DECIDED
         assert row.reasons["max_gain"] == rules.NONE_MEASURED
         assert row.reasons["horizons/24"] == rules.NONE_PRICED
-        assert row.reasons["seconds_to_target"] == rules.NO_TARGET_REACHED
+        assert row.reasons["seconds_to_target"] == NO_TARGET_REACHED
         assert row.reasons["brier"] == rules.NO_CONFIDENCE
 
     def test_counts_an_ambiguous_candle_apart(self):

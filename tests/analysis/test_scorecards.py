@@ -9,12 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.analysis.domain import outcomes
-from apps.analysis.domain import scorecard as rules
 from apps.analysis.models import ModelOutcome
 from apps.analysis.services.claims import store_signals
 from apps.analysis.services.judging import settle_claims
 from apps.analysis.services.scorecards import Filters, model_scorecard
 from apps.shared.quant import calibration, intervals, samples
+from apps.shared.quant import scorecards as rules
 from tests.analysis.claims import (
     FIVE,
     HOUR,

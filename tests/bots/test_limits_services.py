@@ -12,10 +12,9 @@ from apps.bots.domain import limits as rules
 from apps.bots.models import BotInstance, TradingLimit
 from apps.bots.services.firing import evaluate_limits
 from apps.bots.services.limits import LimitFinal, cancel_limits, rearm_limit, rearm_limits
-from apps.bots.services.prices import newest_prices
 from apps.logs.models import Notification
 from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, bar, limit, operators
-from tests.factories import make_bot, make_instrument, make_position, make_trade
+from tests.factories import make_bot, make_position, make_trade
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -40,31 +39,6 @@ def closed(net, exit_time=NOON, **values):
 
 def wishes():
     return dict(BotInstance.objects.values_list("pk", "desired_state"))
-
-
-class TestNewestPrice:
-    def test_is_the_close_that_became_known_last(self):
-        bar(NOON, 1, source="b")
-        bar(NOON - HOUR, 2, granularity="1h", source="b")
-        bar(NOON - HOUR, 3, source="a")
-
-        found = newest_prices(["BTC/USD", "ETH/USD", ""], now=FINE)
-
-        assert found == {"BTC/USD": (1, NOON + MINUTE)}
-        assert newest_prices(["BTC/USD"], now=NOON)["BTC/USD"] == (2, NOON)
-
-    def test_is_of_the_finest_series_and_the_primary_source(self):
-        bar(NOON - HOUR, 2, granularity="1h", source="a")
-        bar(NOON - MINUTE, 1, source="b")
-        bar(NOON - 2 * MINUTE, 7, source="c")
-
-        assert newest_prices(["BTC/USD"], now=NOON)["BTC/USD"].price == 1
-        make_instrument(symbol="BTC/USD", primary_source="c")
-        assert newest_prices(["BTC/USD"], now=NOON)["BTC/USD"].price == 7
-
-    def test_costs_one_statement(self, django_assert_num_queries):
-        with django_assert_num_queries(1):
-            newest_prices([f"C{number}/USD" for number in range(50)], now=NOON)
 
 
 class TestPriceLimits:

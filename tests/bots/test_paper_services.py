@@ -23,7 +23,7 @@ from apps.bots.services.paper import (
     trade,
 )
 from apps.bots.services.paper_performance import snapshot_portfolios, store_reported
-from apps.bots.services.prices import MAX_PRICE_AGE, NoPrice, StalePrice
+from apps.market.services.prices import MAX_PRICE_AGE, NoPrice, StalePrice
 from apps.shared.errors import Conflict
 from tests.bots.limit_rows import DAY, HOUR, MINUTE, NOON, bar
 from tests.factories import make_bot, make_paper_performance, make_paper_portfolio

@@ -21,7 +21,8 @@ from apps.bots.domain.performance import (
 )
 from apps.bots.models import BotPerformance, Trade
 from apps.bots.services.equity import equity_curve, realized_by_day
-from apps.bots.services.performance import FIGURES, quarter_of, snapshot_bots, store_reported
+from apps.bots.services.performance import FIGURES, snapshot_bots, store_reported
+from apps.shared.quant.periods import quarter_of
 from tests.bots.ledgers import book, closed, in_parts
 from tests.factories import NOON, make_bot, make_bot_performance, make_trade
 
@@ -157,11 +158,6 @@ class TestSnapshots:
 
         assert len([each for each in queries if "INSERT" in each["sql"]]) == 1
         assert len(queries) <= 4
-
-    def test_begin_a_quarter_of_an_hour_at_the_same_moments_everywhere(self):
-        for minutes in (0, 1, 14):
-            assert quarter_of(NOON + timedelta(minutes=minutes, seconds=30)) == NOON
-        assert quarter_of(NOON + timedelta(minutes=15)) == NOON + timedelta(minutes=15)
 
 
 class TestEquityCurve:

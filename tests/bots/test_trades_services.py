@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.bots.domain.trades import MoreThanRemaining, TooLarge
+from apps.bots.domain.trades import MoreThanRemaining
 from apps.bots.models import BotInstance, Trade
 from apps.bots.services import exits, trade_summaries, trades
 from apps.bots.services.trades import (
@@ -25,6 +25,7 @@ from apps.bots.services.trades import (
     store_trades,
 )
 from apps.shared.errors import Conflict
+from apps.shared.quant.money import TooLarge
 from tests.bots.trades import (
     HOUR,
     MINUTE,

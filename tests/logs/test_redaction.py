@@ -134,7 +134,60 @@ HARMLESS = [
     "risk-management-of-positions-2026 done",
     "key blt_abcdefgh used",
 ]
-PLANTED = [*SHAPES.values(), *((text, SECRET) for text in NAMED)]
+HEX_KEY = "ab12" * 16
+# The two examples of Bitcoin's own documentation, and 88 letters as Solana's.
+WIF = "5Kb8kLf9zgWQnogidDA76Mz" + "PL6TsZZY36hWXMssSzNydYXYB9KF"
+BASE58_KEY = (
+    "4NMwxzmYj2uvHuq8xoqhY8RXg63KSVJM1" + "DXkpbmkUY7YQWuoyQgFnnzn6yo3CMnqZasnNPNuAT2TLwQsCaKkUddp"
+)
+PHRASE = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+TWICE = PHRASE.replace("legal", "scale")
+# What wallets are opened with, as prompts and answers hold it.
+WALLETS = [
+    (f"my key is 0x{HEX_KEY}", HEX_KEY),
+    (f"key: {HEX_KEY}", HEX_KEY),
+    (f"PK=0x{HEX_KEY.upper()}", HEX_KEY.upper()),
+    (f"signer: {HEX_KEY}", HEX_KEY),
+    (f"Private key:\n0x{HEX_KEY}", HEX_KEY),
+    (f"**Private key:** `0x{HEX_KEY}`", HEX_KEY),
+    (f"| private key | 0x{HEX_KEY} |", HEX_KEY),
+    (f"your private key (keep it safe): 0x{HEX_KEY}", HEX_KEY),
+    (f"private key of 0x{'cd' * 20}: 0x{HEX_KEY}", HEX_KEY),
+    (f"sent in tx 0x{'cd' * 32}, key 0x{HEX_KEY}", HEX_KEY),
+    (f"0x{HEX_KEY} is my private key", HEX_KEY),
+    (f"0x{HEX_KEY} (the private key)", HEX_KEY),
+    (f"WIF: {WIF}", WIF),
+    (f"Bitcoin key {WIF}", WIF),
+    (f"phantom keypair {BASE58_KEY}", BASE58_KEY),
+    (f"secret key (base58): {BASE58_KEY}", BASE58_KEY),
+    (f"seed: {PHRASE}", "sausage"),
+    (f"Seed phrase:\n{PHRASE}", "yellow"),
+    (f"Your mnemonic (12 words):\n\n{PHRASE}\n{TWICE}", "scale"),
+    ("Recovery words: " + PHRASE.replace(" ", ", "), "sausage"),
+    ("mnemonic\n" + "\n".join(f"{n}. {word}" for n, word in enumerate(PHRASE.split(), 1)), "wave"),
+    (f"**API key:** `{SECRET}`", SECRET),
+    (f"**api_secret**: {SECRET}", SECRET),
+    (f"HYPERLIQUID_SECRET_KEY: {SECRET}", SECRET),
+]
+# Beside names of wallets too, these are no secrets.
+OPEN_HASHES = [
+    "wallet 0x" + "ab" * 20,
+    "vault 0x" + "ab" * 20 + " key level 107105.6",
+    "the private key signed transaction 0x" + "ab" * 32,
+    "key settled, tx hash: 0x" + "ab" * 32,
+    "https://etherscan.io/tx/0x" + "ab" * 32,
+    "block hash is 0x" + "ab" * 32,
+    "public key " + "ab" * 32,
+    "idempotency-key: " + "ab" * 32,
+    "private key hash " + "ab" * 32,
+    "order id 123e4567-e89b-12d3-a456-426614174000, key resistance at 3,200",
+    "seed capital is 10,000, spread over bitcoin ether solana and three smaller coins today",
+    "The mnemonic is buy low sell high",
+    "token: BTC",
+    "token: SOL leads the market",
+    "MATIC token: up 5%",
+]
+PLANTED = [*SHAPES.values(), *((text, SECRET) for text in NAMED), *WALLETS]
 # The ways that a text comes to stand in an address.
 ENCODED = {
     "in a path": lambda text: f"/nowhere/{quote(text)}",
@@ -183,6 +236,18 @@ class TestNames:
 
     @pytest.mark.parametrize("text", HARMLESS)
     def test_that_only_sound_alike_hide_nothing(self, text):
+        assert redact(text) == text
+
+    @pytest.mark.parametrize(("text", "secret"), WALLETS, ids=range(len(WALLETS)))
+    def test_of_wallets_hide_what_opens_them(self, text, secret):
+        for line in (text, f"before. {text}. After", f"# Rules\n{text}\n## Market\nBTC 107105.6"):
+            found = redact(line)
+            assert suspicious(line)
+            assert secret not in found
+            assert redact(found) == found
+
+    @pytest.mark.parametrize("text", OPEN_HASHES)
+    def test_of_wallets_hide_no_hash_and_no_address(self, text):
         assert redact(text) == text
 
     def test_are_found_by_the_first_look_too(self):
@@ -266,6 +331,12 @@ class TestValues:
             "list": [{"pin": REDACTED}, f"password={REDACTED}"],
         }
 
+    def test_of_wallets_are_hidden_by_the_key_they_stand_under(self):
+        key, digest = f"0x{HEX_KEY}", "cd" * 32
+        found = redact_value({"wallet_key": key, "pk": key, "tx": key, "order_key": digest})
+
+        assert found == {"wallet_key": REDACTED, "pk": REDACTED, "tx": key, "order_key": digest}
+
     def test_keys_are_redacted_and_none_is_lost(self):
         other = "ghp_" + "Z9" * 18
         found = redact_value({SHAPES["GitHub"][0]: 1, other: 2})
@@ -287,7 +358,16 @@ class TestValues:
 
 MARKS = """= : " ' & ; , [ ] ( ) { } < > @ / - \\ :// %3D is password token= Cookie: key""".split()  # noqa: SIM905
 PARTS = st.sampled_from(
-    [*(text for text, _ in SHAPES.values()), *NAMED, *HARMLESS, *MARKS, REDACTED, " ", "\n"]
+    [
+        *(text for text, _ in (*SHAPES.values(), *WALLETS)),
+        *NAMED,
+        *HARMLESS,
+        *OPEN_HASHES,
+        *MARKS,
+        REDACTED,
+        " ",
+        "\n",
+    ]
 )
 PIECES = st.one_of(PARTS, st.text(max_size=8))
 ENCODED_PIECES = st.tuples(st.sampled_from([quote, quote_plus]), PIECES).map(lambda p: p[0](p[1]))
@@ -329,6 +409,12 @@ class TestHugeText:
             "password%3D" * 20_000,
             "%3A//a%3A" * 20_000,
             "+" * 200_000 + "password%3Dx",
+            "seed " * 40_000,
+            "seed (" * 40_000,
+            "mnemonic: legal winner thank year " * 6_000,
+            "key " + "ab" * 100_000,
+            ("key " * 30 + "ab" * 32 + " ") * 1_000,
+            "key " + "1. " * 60_000,
         ],
         ids=lambda text: text[:12],
     )

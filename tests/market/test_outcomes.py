@@ -11,7 +11,7 @@ from hypothesis.extra.django import TestCase
 
 from apps.market.choices import WIDTHS
 from apps.market.models import Candle, Instrument
-from apps.market.services import outcomes
+from apps.market.services import changes, outcomes
 from apps.shared.quant import outcomes as pure
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -32,9 +32,9 @@ def asked(sql, **parameters):
 class TestChange(TestCase):
     STATEMENT = f"""
         SELECT sign, price, entry,
-            {outcomes.change(sign="sign", moved="moved", price="price", entry="entry")}
+            {changes.change(sign="sign", moved="moved", price="price", entry="entry")}
         FROM (
-            SELECT *, {outcomes.moved(price="price", entry="entry")} AS moved
+            SELECT *, {changes.moved(price="price", entry="entry")} AS moved
             FROM unnest(%(signs)s::int[], %(prices)s::numeric[], %(entries)s::numeric[])
               AS given (sign, price, entry)
             OFFSET 0

@@ -31,7 +31,8 @@ class KeyForm(forms.ModelForm):
 
     scopes = forms.MultipleChoiceField(
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="What the key opens. Write does not include read.",
+        help_text="What the key opens. Write does not include read. agents:prompts opens, beside"
+        " agents:read, what models were asked and answered.",
     )
 
     class Meta:

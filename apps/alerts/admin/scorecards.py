@@ -14,9 +14,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.alerts import services
-from apps.alerts.domain.scorecard import FEW, Quantiles, ScorecardRow
+from apps.alerts.domain.scorecard import ScorecardRow
 from apps.shared import display
 from apps.shared.admin.periods import PERIODS
+from apps.shared.quant.scorecards import FEW, Quantiles
 
 GROUPINGS = {
     "strategy": "Strategy",

@@ -1,8 +1,6 @@
 """What programs send and read of alerts."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -12,7 +10,6 @@ from rest_framework.views import APIView
 
 from apps.alerts import services
 from apps.alerts.choices import Direction, Priority
-from apps.alerts.domain.scorecard import ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.shared.api import filters
 from apps.shared.api.answers import plain_values
@@ -216,19 +213,4 @@ class ScorecardView(APIView):
             words = ", ".join(services.GROUPINGS)
             raise filters.invalid_parameter("by", "not_a_choice", f"Must be one of {words}.")
         rows = services.scorecard(by=by, filters=services.Filters(**filters.chosen(query, known)))
-        return answer({"by": by, "results": [row_answer(row) for row in rows]})
-
-
-def row_answer(row: ScorecardRow) -> Any:
-    """Return a row of the scorecard as plain values, what it derives included."""
-    return plain_values(
-        {
-            **asdict(row),
-            "hit_rate": row.hit_rate,
-            "hit_rate_low": row.hit_rate_low,
-            "hit_rate_high": row.hit_rate_high,
-            "few": row.few,
-            "reliability": [each._asdict() for each in row.reliability],
-            "reasons": row.reasons,
-        }
-    )
+        return answer({"by": by, "results": [plain_values(row.figures()) for row in rows]})

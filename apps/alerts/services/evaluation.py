@@ -9,7 +9,7 @@ from django.conf import settings
 from apps.alerts.domain import evaluation
 from apps.alerts.domain.tracking import checkpoint_hours
 from apps.alerts.services.tracking import ALERT, OPEN_SERIES
-from apps.market.services import outcomes
+from apps.market.services import changes, outcomes
 
 # What a judgement decides; a row is written only when one of these, or how far it looked, moves.
 JUDGED = (
@@ -29,22 +29,8 @@ JUDGED = (
 )
 
 
-def change(price: str) -> str:
-    return outcomes.change(
-        sign="q.sign", moved=f"q.{price}_moved", price=f"q.{price}", entry="q.entry_price"
-    )
-
-
-def moved(price: str) -> str:
-    return outcomes.moved(price=f"w.{price}", entry="w.entry_price") + f" AS {price}_moved"
-
-
 def note(text: str, *, when: str) -> str:
-    return f"CASE WHEN {when} THEN {quoted(text)} END"
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"CASE WHEN {when} THEN {changes.quoted(text)} END"
 
 
 UNSTORABLE = "too_large OR (highest IS NOT NULL AND (gain IS NULL OR loss IS NULL))"
@@ -65,10 +51,8 @@ asked AS MATERIALIZED (
       ON s.hours = h.hours
 ),
 measured AS (
-    SELECT q.*, t.*,
-        CASE WHEN q.sign > 0 THEN {change("highest")} ELSE {change("lowest")} END AS gain,
-        CASE WHEN q.sign > 0 THEN {change("lowest")} ELSE {change("highest")} END AS loss
-    FROM (SELECT w.*, {moved("highest")}, {moved("lowest")} FROM seen w OFFSET 0) q
+    SELECT q.*, t.*, {changes.MAX_GAIN} AS gain, {changes.MAX_LOSS} AS loss
+    FROM {changes.moves("highest", "lowest", of="seen")}
     CROSS JOIN LATERAL (
         SELECT bool_and(t.id IS NOT NULL) AS settled,
             min(k.hours) FILTER (WHERE t.id IS NULL) AS next_hours,
@@ -93,14 +77,10 @@ verdicts AS MATERIALIZED (
         gain AS max_gain, loss AS max_loss,
         best AS checkpoint_max_gain, worst AS checkpoint_max_loss,
         after_24 AS final_return_24h, after_72 AS final_return_72h,
-        CASE WHEN target_at = stop_at THEN 'ambiguous'
-             WHEN target_at IS NOT NULL AND (stop_at IS NULL OR target_at < stop_at) THEN 'target'
-             WHEN stop_at IS NOT NULL THEN 'stop'
-             WHEN settled AND (target IS NOT NULL OR stop IS NOT NULL) THEN 'none'
-             ELSE '' END AS first_touch,
+        {changes.first_touch(settled="settled")} AS first_touch,
         least(target_at, stop_at) AS first_touch_at,
         raised_at + next_hours * interval '1 hour' AS next_checkpoint_at,
-        CASE WHEN entry_price IS NULL THEN {quoted(evaluation.NO_ENTRY)}
+        CASE WHEN entry_price IS NULL THEN {changes.quoted(evaluation.NO_ENTRY)}
              WHEN NOT settled THEN ''
              ELSE concat_ws(' ',
                 {note(evaluation.NO_SUCCESS_CHECKPOINT, when="deciding = 0")},

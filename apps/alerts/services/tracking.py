@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.alerts.domain.tracking import checkpoint_hours
-from apps.market.services import outcomes
+from apps.market.services import changes, outcomes
 
 OPEN_SERIES = outcomes.open_series("open_series", table="performance_summary")
 
@@ -65,10 +65,10 @@ SELECT max(id) FROM (
 
 # Of the CTE ``priced``, with the columns sign and entry_price carried along.
 MOVED = f"""(
-    SELECT p.*, {outcomes.moved(price="p.price", entry="p.entry_price")} AS moved
+    SELECT p.*, {changes.moved(price="p.price", entry="p.entry_price")} AS moved
     FROM priced p OFFSET 0
 ) p WHERE p.state <> 'waits'"""
-PRICE_CHANGE = outcomes.change(sign="sign", moved="moved", price="price", entry="entry_price")
+PRICE_CHANGE = changes.change(sign="sign", moved="moved", price="price", entry="entry_price")
 
 # Plain INSERT: ON CONFLICT and RETURNING would cost as much again as finding the prices. One
 # worker at a time holds the lock, so what is taken already stands in the table for all to see.

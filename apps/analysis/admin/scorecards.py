@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from apps.analysis.domain.scorecard import FEW, ModelScorecardRow, Quantiles
+from apps.analysis.domain.scorecard import ModelScorecardRow
 from apps.analysis.services.scorecards import CLAIMS, Filters, model_scorecard
 from apps.shared import display
 from apps.shared.admin.charts import bar_chart
 from apps.shared.admin.periods import PERIODS
+from apps.shared.quant.scorecards import FEW, Quantiles, Scorecard
 
 GROUPINGS = {
     "model_version": "Model",
@@ -141,7 +142,7 @@ def rows_url(key: str, *, by: str, span: str) -> str:
     return f"{reverse('admin:analysis_modeloutcome_changelist')}?{urlencode(wanted)}"
 
 
-def reliability_lines(row: ModelScorecardRow) -> list[dict[str, Any]]:
+def reliability_lines(row: Scorecard) -> list[dict[str, Any]]:
     """Return the reliability table: claimed confidence beside what came true."""
     return [
         {
@@ -156,7 +157,7 @@ def reliability_lines(row: ModelScorecardRow) -> list[dict[str, Any]]:
     ]
 
 
-def reliability_chart(row: ModelScorecardRow) -> dict[str, Any] | None:
+def reliability_chart(row: Scorecard) -> dict[str, Any] | None:
     """Return claimed and true shares of all ten bands as bars; None where nothing is claimed."""
     if not any(band.n for band in row.reliability):
         return None

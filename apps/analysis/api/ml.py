@@ -1,7 +1,6 @@
 """What programs send and read of models, what they say, and how good it was."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
@@ -19,7 +18,6 @@ from apps.analysis.api.rows_ml import (
     ModelSignalRow,
     PredictionRow,
 )
-from apps.analysis.domain.scorecard import ModelScorecardRow
 from apps.analysis.models import (
     FeatureImportance,
     MLModel,
@@ -295,7 +293,7 @@ class ModelScorecardView(APIView):
         claim = one_of(query, "claim", scorecards.CLAIMS, "")
         wanted = scorecards.Filters(claim=claim, **filters.chosen(query, known))
         rows = scorecards.model_scorecard(by=by, filters=wanted)
-        return answer({"by": by, "results": [row_answer(row) for row in rows]})
+        return answer({"by": by, "results": [plain_values(row.figures()) for row in rows]})
 
 
 def one_of(query: QueryDict, name: str, words: Mapping[str, Any], usual: str) -> str:
@@ -305,18 +303,3 @@ def one_of(query: QueryDict, name: str, words: Mapping[str, Any], usual: str) ->
         message = f"Must be one of {', '.join(words)}."
         raise filters.invalid_parameter(name, "not_a_choice", message)
     return found
-
-
-def row_answer(row: ModelScorecardRow) -> Any:
-    """Return a row of the scorecard as plain values, what it derives included."""
-    return plain_values(
-        {
-            **asdict(row),
-            "hit_rate": row.hit_rate,
-            "hit_rate_low": row.hit_rate_low,
-            "hit_rate_high": row.hit_rate_high,
-            "few": row.few,
-            "reliability": [each._asdict() for each in row.reliability],
-            "reasons": row.reasons,
-        }
-    )

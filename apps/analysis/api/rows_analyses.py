@@ -116,7 +116,7 @@ class StrategyRow(Row):
     is_active: bool = True
 
 
-class TradeRow(Row, kw_only=True):
+class BacktestTradeRow(Row, kw_only=True):
     """A trade. Percents are of the margin put up, so leveraged; ``net_pct`` is after fees.
 
     Without ``exit_time`` it is still open and counts in no figure. Results that are not told are
@@ -203,10 +203,10 @@ class MetricRow(Row):
 
 
 Trades = Annotated[
-    list[TradeRow],
+    list[BacktestTradeRow],
     Meta(
         description=f"At most {MOST_TRADES:,}. [] says that it made none.",
-        extra={"check": RowsCheck(TradeRow, MOST_TRADES)},
+        extra={"check": RowsCheck(BacktestTradeRow, MOST_TRADES)},
     ),
 ]
 LeverageDetails = Annotated[

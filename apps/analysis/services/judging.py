@@ -3,14 +3,9 @@
 from datetime import datetime
 
 from apps.analysis.domain import outcomes as rules
-from apps.market.services import outcomes
+from apps.market.services import changes, outcomes
 
 OPEN_SERIES = outcomes.open_series("open_series", table="model_outcomes")
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
 
 # A row is locked by whoever works on it, and skipped by the others: two workers share the work
 # and never wait for each other. A price forecast gets its direction here, from the entry.
@@ -39,7 +34,7 @@ placed AS (
         status = CASE WHEN p.direction = '' AND c.claimed_price = c.price THEN 'no_claim'
             ELSE p.status END,
         note = CASE WHEN p.direction = '' AND c.claimed_price = c.price
-            THEN {quoted(rules.SAME_PRICE)} ELSE '' END,
+            THEN {changes.quoted(rules.SAME_PRICE)} ELSE '' END,
         due_at = CASE WHEN p.direction = '' AND c.claimed_price = c.price THEN NULL
             ELSE p.moment + p.horizon_hours * interval '1 hour' END,
         updated_at = %(now)s
@@ -51,24 +46,14 @@ SELECT (SELECT count(*) FROM claims), (SELECT max(id) FROM claims), (SELECT coun
 """
 
 
-def change(price: str) -> str:
-    return outcomes.change(
-        sign="q.sign", moved=f"q.{price}_moved", price=f"q.{price}", entry="q.entry_price"
-    )
-
-
-def moved(price: str) -> str:
-    return outcomes.moved(price=f"w.{price}", entry="w.entry_price") + f" AS {price}_moved"
-
-
 NOTE = f"""concat_ws(' ',
-            CASE WHEN entry_price IS NULL THEN {quoted(rules.NO_ENTRY)} END,
-            CASE WHEN price IS NULL THEN {quoted(rules.NO_PRICE)} END,
-            CASE WHEN highest IS NULL THEN {quoted(rules.EMPTY_WINDOW)} END,
+            CASE WHEN entry_price IS NULL THEN {changes.quoted(rules.NO_ENTRY)} END,
+            CASE WHEN price IS NULL THEN {changes.quoted(rules.NO_PRICE)} END,
+            CASE WHEN highest IS NULL THEN {changes.quoted(rules.EMPTY_WINDOW)} END,
             CASE WHEN entry_price IS NOT NULL
                 AND (price IS NOT NULL AND percentage_change IS NULL
                   OR highest IS NOT NULL AND (max_gain IS NULL OR max_loss IS NULL))
-                THEN {quoted(rules.TOO_LARGE)} END)"""
+                THEN {changes.quoted(rules.TOO_LARGE)} END)"""
 
 SETTLE = f"""
 WITH RECURSIVE {outcomes.widths()},
@@ -90,12 +75,9 @@ claims AS MATERIALIZED (
 due AS MATERIALIZED (SELECT * FROM priced WHERE state <> 'waits'),
 {outcomes.windows("seen", claims="due")},
 verdicts AS MATERIALIZED (
-    SELECT q.*, {change("price")} AS percentage_change,
-        CASE WHEN q.sign > 0 THEN {change("highest")} ELSE {change("lowest")} END AS max_gain,
-        CASE WHEN q.sign > 0 THEN {change("lowest")} ELSE {change("highest")} END AS max_loss
-    FROM (
-        SELECT w.*, {moved("price")}, {moved("highest")}, {moved("lowest")} FROM seen w OFFSET 0
-    ) q
+    SELECT q.*, {changes.change_of("price")} AS percentage_change,
+        {changes.MAX_GAIN} AS max_gain, {changes.MAX_LOSS} AS max_loss
+    FROM {changes.moves("price", "highest", "lowest", of="seen")}
 ),
 written AS (
     UPDATE model_outcomes p

@@ -1,71 +1,48 @@
 """Counting up what became of predictions and signals."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-
-from apps.analysis.domain.scorecard import ModelScorecardRow, Quantiles
-from apps.shared.quant import calibration
+from apps.analysis.domain.scorecard import ModelScorecardRow
+from apps.market.services import scorecards
 from apps.shared.quant.samples import ratio
-
-BAND = "least(floor(o.confidence * 10), 9)::int"
-NAMES = "{0.0–0.1,0.1–0.2,0.2–0.3,0.3–0.4,0.4–0.5,0.5–0.6,0.6–0.7,0.7–0.8,0.8–0.9,0.9–1.0}"
 
 # What a scorecard can be counted up by, and the expression of its key.
 GROUPINGS = {
     "model_version": "o.model_version",
     "symbol": "o.symbol",
     "direction": "o.direction",
-    "confidence_band": f"""CASE WHEN o.confidence IS NULL THEN ''
-        ELSE ('{NAMES}'::text[])[1 + {BAND}] END""",
+    "confidence_band": scorecards.band_name("o.confidence"),
     "horizon_hours": "o.horizon_hours::text",
     "all": "''",
 }
 
-# The median of an even number of values is the mean of the two middle ones; percentile_cont
-# would compute it in floating point, these two name both exactly.
-MIDDLE = """(percentile_disc(0.5) WITHIN GROUP (ORDER BY {0})
-        + percentile_disc(0.5) WITHIN GROUP (ORDER BY {0} DESC))"""
-QUANTILES = "percentile_disc(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (ORDER BY {0})"
-
-STATEMENT = """
+STATEMENT = f"""
 WITH picked AS MATERIALIZED (
-    SELECT {key} AS key, o.status, o.status = 'settled' AS settled, o.is_hit, o.price,
-        o.percentage_change, o.max_gain, o.max_loss, o.confidence, o.note, {band} AS band
+    SELECT {{key}} AS key, o.status, o.status = 'settled' AS settled, o.is_hit AS hit, o.price,
+        o.percentage_change, o.max_gain, o.max_loss, o.confidence, o.note
     FROM model_outcomes o
-    WHERE {where}
+    WHERE {{where}}
 ),
-bands AS (
-    SELECT key, band, count(*) AS n, count(*) FILTER (WHERE is_hit) AS hits,
-        sum(confidence)::text AS total
-    FROM picked WHERE is_hit IS NOT NULL AND confidence IS NOT NULL
-    GROUP BY key, band
-),
-notes AS (
-    SELECT key, note, count(*) AS n FROM picked WHERE settled AND is_hit IS NULL
+{scorecards.reliability_bands("bands", of="picked")},
+notes AS MATERIALIZED (
+    SELECT key, note, count(*) AS n FROM picked WHERE settled AND hit IS NULL
     GROUP BY key, note
 )
-SELECT s.*,
-    (SELECT jsonb_agg(to_jsonb(b) - 'key' ORDER BY b.band) FROM bands b WHERE b.key = s.key)
-        AS bands,
+SELECT s.*, {scorecards.joined("bands", by="band")} AS bands,
     (SELECT jsonb_object_agg(n.note, n.n) FROM notes n WHERE n.key = s.key) AS notes
 FROM (
-    SELECT key, count(*) AS total,
+    SELECT key, {scorecards.COUNTS},
         count(*) FILTER (WHERE status = 'open') AS open,
         count(*) FILTER (WHERE status = 'no_claim') AS no_claim,
-        count(*) FILTER (WHERE settled) AS settled,
-        count(is_hit) AS n, count(*) FILTER (WHERE is_hit) AS hits,
-        count(*) FILTER (WHERE settled AND is_hit IS NULL) AS undecided,
+        count(*) FILTER (WHERE settled AND hit IS NULL) AS undecided,
         count(*) FILTER (WHERE settled AND price IS NULL) AS missing,
-        sum(percentage_change) AS total_change, {middle} AS doubled_median,
-        {gains} AS max_gain, {losses} AS max_loss,
-        sum((confidence - is_hit::int) ^ 2) AS squares,
-        count(confidence) FILTER (WHERE is_hit IS NOT NULL) AS confident
+        sum(percentage_change) AS total_change,
+        {scorecards.doubled_median("percentage_change")} AS doubled_median,
+        {scorecards.quantiles("max_gain")} AS max_gain,
+        {scorecards.quantiles("max_loss")} AS max_loss
     FROM picked GROUP BY key
 ) s
 ORDER BY s.n DESC, s.total DESC, s.key
@@ -102,36 +79,21 @@ def model_scorecard(
     than the two. One statement, whatever the number of groups; sums, medians and quantiles are
     exact decimals.
     """
-    if by not in GROUPINGS:
-        raise ValueError(f"A scorecard is counted up by {', '.join(GROUPINGS)}, not by {by!r}.")
+    scorecards.check_grouping(by, GROUPINGS)
     where, parameters = conditions(filters)
-    statement = STATEMENT.format(
-        key=GROUPINGS[by],
-        band=BAND,
-        where=where,
-        middle=MIDDLE.format("percentage_change"),
-        gains=QUANTILES.format("max_gain"),
-        losses=QUANTILES.format("max_loss"),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        names = [column.name for column in cursor.description]
-        return [row_of(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    statement = STATEMENT.format(key=GROUPINGS[by], where=where)
+    return [row_of(found) for found in scorecards.counted(statement, parameters)]
 
 
 def conditions(filters: Filters) -> tuple[str, dict[str, Any]]:
     """Return the WHERE of the filters that are set, and its parameters."""
-    parts, parameters = ["true"], dict[str, Any]()
-    for name in WORDS:
-        if words := getattr(filters, name):
-            parts.append(f"o.{name} = ANY(%({name})s)")
-            parameters[name] = list(words)
-    if filters.moment_after is not None:
-        parts.append("o.moment >= %(after)s")
-        parameters["after"] = filters.moment_after
-    if filters.moment_before is not None:
-        parts.append("o.moment < %(before)s")
-        parameters["before"] = filters.moment_before
+    parts, parameters = scorecards.conditions(
+        "o",
+        {name: getattr(filters, name) for name in WORDS},
+        moment="moment",
+        after=filters.moment_after,
+        before=filters.moment_before,
+    )
     if filters.claim:
         if filters.claim not in CLAIMS:
             raise ValueError(f"A claim is one of {', '.join(CLAIMS)}, not {filters.claim!r}.")
@@ -140,29 +102,12 @@ def conditions(filters: Filters) -> tuple[str, dict[str, Any]]:
 
 
 def row_of(found: Mapping[str, Any]) -> ModelScorecardRow:
-    banded = {each["band"]: each for each in loaded(found["bands"]) or []}
-    doubled = found["doubled_median"]
-    counts = ("total", "open", "no_claim", "settled", "n", "hits", "undecided", "missing")
     return ModelScorecardRow(
-        key=found["key"],
-        **{name: found[name] for name in counts},
+        **scorecards.common(found),
+        no_claim=found["no_claim"],
+        settled=found["settled"],
         mean_change=ratio(found["total_change"] or 0, found["n"]),
-        median_change=None if doubled is None else ratio(doubled, 2),
-        max_gain=Quantiles(*(found["max_gain"] or ())),
-        max_loss=Quantiles(*(found["max_loss"] or ())),
+        median_change=scorecards.half(found["doubled_median"]),
         confident=found["confident"],
-        brier=ratio(found["squares"] or 0, found["confident"]),
-        reliability=[band(index, banded.get(index)) for index in range(calibration.BANDS)],
-        undecided_reasons=loaded(found["notes"]) or {},
+        undecided_reasons=scorecards.loaded(found["notes"]) or {},
     )
-
-
-def loaded(value: Any) -> Any:
-    """Return a JSON value; raw cursors of Django leave it as text."""
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def band(index: int, found: Mapping[str, Any] | None) -> calibration.Band:
-    if found is None:
-        return calibration.band(index, 0, 0, Decimal(0))
-    return calibration.band(index, found["n"], found["hits"], Decimal(found["total"]))

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from apps.market.choices import Granularity
 from apps.market.domain.candles import Series, width
 from apps.market.models import Candle
 from apps.market.models.candles import primary_source
+from apps.market.services import bars
+from apps.market.services.bars import bar_at
 
-MOST_BARS = 1_500
+__all__ = ["bar_at", "bars_of", "series_of"]
+
 LEAST_BARS = 60
 
 
@@ -38,25 +40,4 @@ def bars_of(symbol: str, series: Series, start: datetime, end: datetime) -> Sequ
     step = width(series.granularity)
     end = min(end + step, series.known_until)
     start = min(start, end - LEAST_BARS * step)
-    if (end - start) / step <= MOST_BARS:
-        rows = Candle.objects.range(
-            symbol, start, end, source=series.source, granularity=series.granularity
-        )
-        return list(rows.only("timestamp", "open", "high", "low", "close", "volume"))
-    coarser = next(
-        (
-            each
-            for each in Granularity
-            if not each.width % step and (end - start) / each.width <= MOST_BARS
-        ),
-        Granularity.W1,
-    )
-    return Candle.objects.resampled(
-        symbol, start, end, series.source, series.granularity, coarser.value
-    )
-
-
-def bar_at(bars: Sequence[Any], moment: datetime) -> datetime:
-    """Return the start of the last bar at or before a moment, the first one else."""
-    before = [bar.timestamp for bar in bars if bar.timestamp <= moment]
-    return max(before) if before else min((bar.timestamp for bar in bars), default=moment)
+    return bars.bars_of(symbol, series.source, series.granularity, start, end)

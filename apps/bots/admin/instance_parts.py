@@ -13,11 +13,11 @@ from apps.bots.admin import money, shown
 from apps.bots.admin.limit_shown import limit_line
 from apps.bots.admin.rows import order_row, trade_row
 from apps.bots.models import BotInstance, Order, Position, Trade, TradingLimit
-from apps.bots.services.prices import NewestPrice, newest_prices
 from apps.logs.admin.links import entry_url
 from apps.logs.choices import COLORS as LOG_COLORS
 from apps.logs.choices import Severity
 from apps.logs.models import RecentActivity
+from apps.market.services.prices import NewestPrice, newest_prices
 from apps.shared import display
 
 MOST_OPEN, MOST_CLOSED, MOST_ORDERS, MOST_LOTS, MOST_STATES, MOST_LINES = 50, 10, 20, 20, 20, 15

@@ -11,6 +11,7 @@ from apps.bots.choices import COLORS, Direction, LimitAction, LimitStatus, Limit
 from apps.bots.domain.limits import PRICE_KINDS, fires_above
 from apps.bots.models import TradingLimit
 from apps.shared import display
+from apps.shared.admin.figures import filled_bar, tone_of_use
 from apps.shared.fields import plain_text
 
 NEAR, REACHED = Decimal("0.8"), Decimal(1)
@@ -22,14 +23,14 @@ ACTION_TONES = {LimitAction.PAUSE: "warning", LimitAction.STOP: "danger"}
 def usage_bar(limit: TradingLimit) -> SafeString:
     """Return how much of a limit is used up as a bar, its figure and a word; never color alone."""
     if limit.status == LimitStatus.TRIGGERED:
-        return bar(REACHED, "fired", "danger")
+        return filled_bar(REACHED, "fired", "danger")
     if limit.usage is None:
         return display.empty(why_unused(limit))
     if limit.status == LimitStatus.CANCELLED:
-        return bar(limit.usage, "", "default")
+        return filled_bar(limit.usage, "", "default")
     if limit.usage >= REACHED:
-        return bar(limit.usage, "reached", "danger")
-    return bar(limit.usage, "near" if limit.usage >= NEAR else "", tone_of(limit.usage))
+        return filled_bar(limit.usage, "reached", "danger")
+    return filled_bar(limit.usage, "near" if limit.usage >= NEAR else "", tone_of_use(limit.usage))
 
 
 def why_unused(limit: TradingLimit) -> str:
@@ -38,27 +39,6 @@ def why_unused(limit: TradingLimit) -> str:
     if limit.limit_type in PRICE_KINDS:
         return "The way to its price cannot be told: no price is known, or it began there."
     return "What it measures is not known."
-
-
-def tone_of(usage: Decimal) -> str:
-    """Return the tone of a share that is used up."""
-    if usage >= REACHED:
-        return "danger"
-    return "warning" if usage >= NEAR else "info"
-
-
-def bar(share: Decimal, word: str, tone: str) -> SafeString:
-    """Return a bar from 0 to 100 %."""
-    words = display.pct_words(share * 100, signed=False, places=0)
-    return format_html(
-        '<span class="b-progress b-usage b-{}"><progress max="100" value="{}">{}</progress>'
-        '<span class="b-num">{}</span>{}</span>',
-        tone,
-        f"{min(share * 100, Decimal(100)):.1f}",
-        words,
-        words,
-        format_html(' <span class="b-word">{}</span>', word) if word else "",
-    )
 
 
 # --- Values -------------------------------------------------------------------------------

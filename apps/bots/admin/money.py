@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.utils import quote
@@ -10,72 +10,19 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.bots.services.prices import MAX_PRICE_AGE, NewestPrice, newest_prices
+from apps.market.services.prices import MAX_PRICE_AGE, NewestPrice, newest_prices
 from apps.shared import display
+from apps.shared.admin.figures import MINUS, WIDE, money, money_words, signed_money, size
 from apps.shared.fields import plain_text
 
-MINUS = "\u2212"
-PLACES = 2
-# Of less than one unit so many digits are told.
-SMALL_DIGITS = 4
-# Prices carry 38 digits; Python computes with 28 unless told otherwise.
-WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
+__all__ = [
+    "MINUS", "NO_PRICE", "WIDE", "bot_link", "gain", "mark", "marks_of", "money", "money_words",
+    "price_of", "signed_money", "size", "thing_url", "why_no_gain",
+]  # fmt: skip
+
 NO_PRICE = "No candle of this symbol is stored."
 # Older than that a mark says so beside itself.
 OLD_MARK = timedelta(hours=1)
-
-
-def money_words(value: Decimal, *, signed: bool = False) -> str:
-    """Return an amount to two places, a small one to four digits, with a real minus sign.
-
-    >>> [money_words(Decimal(each)) for each in ("1234.567", "-0.000123456", "0")]
-    ['1,234.57', '−0.0001235', '0.00']
-    >>> money_words(Decimal("89.9"), signed=True)
-    '+89.90'
-    """
-    size = abs(value)
-    places = PLACES
-    if 0 < size < 1:
-        places = max(PLACES, SMALL_DIGITS - 1 - size.adjusted())
-    rounded = WIDE.quantize(size, Decimal(1).scaleb(-places))
-    if rounded == 0:
-        return f"{Decimal(0):.{PLACES}f}"
-    sign = MINUS if value < 0 else "+" if signed else ""
-    return f"{sign}{rounded:,.{places}f}"
-
-
-def money(value: Decimal | None, reason: str = "", currency: str = "") -> SafeString:
-    """Return an amount, all its digits on hover."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    return display.figure(money_words(value), exact(value, currency))
-
-
-def signed_money(value: Decimal | None, reason: str = "", currency: str = "") -> SafeString:
-    """Return a gain or loss, told apart by sign and color, all its digits on hover."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    words = money_words(value, signed=True)
-    tone = {"+": "b-gain", MINUS: "b-loss"}.get(words[0], "")
-    return format_html(
-        '<span class="b-num {}" title="{}">{}</span>', tone, exact(value, currency), words
-    )
-
-
-def exact(value: Decimal, currency: str = "") -> str:
-    return f"{plain_text(value)} {currency}".strip()
-
-
-def size(value: Decimal | None, reason: str = "") -> SafeString:
-    """Return a price or size by its significant digits, an endless one cut, whole on hover."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    whole = plain_text(value)
-    if len(whole) <= 14:
-        return display.price(value)
-    digits = max(value.adjusted() + 1, 0) + 4 if abs(value) >= 1 else 6
-    short = Context(prec=max(digits, 6), rounding=ROUND_HALF_EVEN).plus(value)
-    return display.figure(f"{display.grouped(short)}…", whole)
 
 
 # --- Marks --------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from typing import Any
 
 from apps.bots.admin import money, shown
 from apps.bots.choices import TradeStatus
-from apps.bots.domain.trades import SIGNS
 from apps.bots.models import Fill, Order, Trade
-from apps.bots.services.prices import NewestPrice
+from apps.market.services.prices import NewestPrice
 from apps.shared import display
+from apps.shared.quant.money import SIGNS
 
 NO_CANDLE = "No price of its symbol is stored."
 

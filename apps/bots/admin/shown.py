@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.bots.admin.money import MINUS, signed_money
 from apps.bots.choices import (
     COLORS,
     BotHealth,
@@ -27,25 +26,19 @@ from apps.bots.choices import (
 from apps.bots.models import BotInstance, Order, Trade
 from apps.bots.models.instances import AT_WORK
 from apps.shared import display
+from apps.shared.admin.figures import percent as percent
+from apps.shared.admin.figures import ratio as ratio
+from apps.shared.admin.figures import signed_money
+from apps.shared.admin.figures import signed_percent as signed_percent
+from apps.shared.admin.figures import unit as unit
+from apps.shared.admin.figures import with_unit as with_unit
 from apps.shared.fields import plain_text
 
 # The first part of a UUID or of a hash tells apart those that stand on one page.
 BEGINNING = 8
 NOT_CLOSED = "It is not closed."
 NOT_TOLD = "The bot has not told."
-FRACTION = 1_000_000_000
 TENTH = Decimal("0.1")
-
-
-def with_unit(shown: SafeString, currency: str) -> SafeString:
-    """Return an amount with its currency beside it, where it stands alone."""
-    return format_html('<span class="b-num">{}{}</span>', shown, unit(currency))
-
-
-def unit(currency: str) -> SafeString | str:
-    if not currency:
-        return ""
-    return format_html(' <span class="b-quiet">{}</span>', display.visible(currency))
 
 
 def paid(value: Decimal | None, reason: str = "", currency: str = "") -> SafeString:
@@ -195,37 +188,6 @@ def digest(value: str, reason: str) -> SafeString:
         return display.empty(reason)
     whole = display.visible(value)
     return format_html('<code title="{}">{}</code>', whole, display.visible(value[:12]))
-
-
-def ratio(value: float | None, reason: str = "") -> SafeString:
-    """Return a ratio to two places, the whole number on hover."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    if abs(value) >= FRACTION:
-        return display.figure(f"{value:.3g}", repr(value))
-    words = f"{abs(value):,.2f}"
-    return display.figure(f"{MINUS if value < 0 and words != '0.00' else ''}{words}", repr(value))
-
-
-def percent(value: float | None, reason: str = "") -> SafeString:
-    """Return percent to one place, the whole number on hover."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    words = f"{abs(value):.3g}" if abs(value) >= FRACTION else f"{abs(value):,.1f}"
-    sign = MINUS if value < 0 and words != "0.0" else ""
-    return display.figure(f"{sign}{words} %", f"{value!r} %")
-
-
-def signed_percent(value: float | None, reason: str = "") -> SafeString:
-    """Return a return in percent, gain and loss told apart."""
-    if value is None:
-        return display.empty(reason, figure=True)
-    tone = "b-gain" if value > 0 else "b-loss" if value < 0 else ""
-    sign = "+" if value > 0 else MINUS if value < 0 else ""
-    words = f"{abs(value):.3g}" if abs(value) >= FRACTION else f"{abs(value):,.2f}"
-    return format_html(
-        '<span class="b-num {}" title="{} %">{}{} %</span>', tone, repr(value), sign, words
-    )
 
 
 def document(value: Any) -> SafeString:

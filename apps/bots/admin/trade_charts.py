@@ -1,7 +1,7 @@
 """The candles around a trade, with what was bought and sold marked in them."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -9,8 +9,7 @@ from apps.bots.admin import candles
 from apps.bots.choices import Direction, TradeStatus
 from apps.bots.models import Fill, Trade
 from apps.market.domain.candles import Series, width
-from apps.market.models import Candle
-from apps.market.models.candles import primary_source
+from apps.market.services.bars import series_over
 from apps.shared import display
 from apps.shared.admin.charts import Marker, PriceLine, candle_chart
 
@@ -44,21 +43,7 @@ class TradePicture:
         """Return the series of candles that holds most of the trade, the finest of such."""
         if self.span is None:
             return None
-        stored = Candle.objects.series(self.trade.symbol)
-        named = primary_source(self.trade.symbol) if stored else ""
-        start, end = self.span
-        own = [each for each in stored if not named or each.source == named]
-        held = [each for each in own if each.first <= end and each.known_until >= start]
-        if not held:
-            return None
-
-        def covered(each: Series) -> timedelta:
-            return min(each.known_until, end) - max(each.first, start)
-
-        most = max(covered(each) for each in held)
-        whole = [each for each in held if most - covered(each) <= width(each.granularity)]
-        told = [each for each in whole if each.granularity == self.trade.interval]
-        return min(told or whole, key=lambda each: (width(each.granularity), each.source))
+        return series_over(self.trade.symbol, *self.span, granularity=self.trade.interval)
 
     @cached_property
     def bars(self) -> Sequence[Any]:

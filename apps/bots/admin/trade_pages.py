@@ -21,7 +21,7 @@ from apps.bots.admin.rows import (
 from apps.bots.admin.trade_charts import TradePicture
 from apps.bots.choices import OrderEvent, TradeStatus
 from apps.bots.models import Fill, Order, Trade
-from apps.bots.services.prices import NewestPrice, newest_prices
+from apps.market.services.prices import NewestPrice, newest_prices
 from apps.shared import display
 
 MOST_PARTS, MOST_ORDERS, MOST_FILLS = 100, 50, 200

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from django.db.models import TextChoices
 from msgspec import Meta
 
-from apps.bots.api.rows_trades import identifier
 from apps.bots.choices import Liquidity, OrderEvent, OrderStatus, OrderType, Side, TradeType
 from apps.bots.domain.orders import EVENT_OF, OTHER_WORDS, status_named
+from apps.shared.api.identifiers import identifier
 from apps.shared.api.rows import JsonObject, Key, Moment, Price, Row, Signed, Symbol, choice, text
 from apps.shared.api.values import ChoiceCheck, Refused
 

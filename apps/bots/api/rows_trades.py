@@ -1,16 +1,13 @@
 """What programs send and read of trades: how they began, how they ended, what they came to."""
 
-import re
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from apps.bots.choices import Direction, TradeStatus, TradeType
+from apps.shared.api.identifiers import identifier
 from apps.shared.api.rows import (
     PRICE_LIMIT,
     PRICE_PLACES,
@@ -25,38 +22,10 @@ from apps.shared.api.rows import (
     number,
     text,
 )
-from apps.shared.api.values import NumberCheck, Refused
+from apps.shared.api.values import NumberCheck
 from apps.shared.fields import RATIO_PLACES
 
-CANONICAL: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-ANY_CASE: Final = re.compile(CANONICAL.pattern, re.IGNORECASE)
 ONE: Final = Decimal(1)
-
-
-@dataclass(frozen=True, slots=True)
-class UuidCheck:
-    """A UUID as text; kept in lower case, so that one id has one spelling."""
-
-    def read(self, value: Any) -> str:
-        """Return the id in lower case."""
-        if not isinstance(value, str):
-            raise Refused("type", "Must be a string.")
-        if not ANY_CASE.fullmatch(value):
-            raise Refused("not_a_uuid", "Must be a UUID.")
-        return str(uuid.UUID(value))
-
-    def admits(self, column: Sequence[str], *, short: bool) -> bool:
-        """Tell whether all are in lower case already."""
-        return all(CANONICAL.fullmatch(value) for value in column)
-
-
-def identifier(description: str) -> Meta:
-    """Return the metadata of a UUID that a client has made."""
-    return Meta(
-        description=description,
-        extra={"check": UuidCheck()},
-        extra_json_schema={"format": "uuid"},
-    )
 
 
 Label = Annotated[str, text(100)]

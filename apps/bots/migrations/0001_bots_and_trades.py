@@ -9,8 +9,8 @@ import django.db.models.functions.comparison
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import apps.bots.models.performance
 import apps.shared.fields
+import apps.shared.models
 
 # Keys in the order of time fill an index from its end; older servers have random ones alone.
 CREATE_NEW_UUID = """
@@ -25,7 +25,7 @@ BEGIN
     END IF;
 END $$
 """
-DROP_NEW_UUID = "DROP FUNCTION new_uuid()"
+# It stays when this is taken back: other apps of this rank make the same and use it.
 # A heartbeat writes its row anew: in the same page, while there is room.
 ROOM_FOR_HEARTBEATS = "ALTER TABLE bot_instances SET (fillfactor = 60)"
 NO_ROOM_FOR_HEARTBEATS = "ALTER TABLE bot_instances RESET (fillfactor)"
@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(CREATE_NEW_UUID, DROP_NEW_UUID),
+        migrations.RunSQL(CREATE_NEW_UUID, migrations.RunSQL.noop),
         migrations.CreateModel(
             name="BotInstance",
             fields=[
@@ -1529,7 +1529,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=apps.bots.models.performance.NewUuid(),
+                        db_default=apps.shared.models.NewUuid(),
                         editable=False,
                         primary_key=True,
                         serialize=False,

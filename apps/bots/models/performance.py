@@ -5,14 +5,7 @@ from django.db import models
 from apps.bots.choices import Origin, TradeType
 from apps.bots.models.instances import BotInstance
 from apps.shared import fields
-from apps.shared.models import CreatedModel, finite, known_choices, real
-
-
-class NewUuid(models.Func):
-    """A key in the order of time where the server makes such (``new_uuid`` of migration 0001)."""
-
-    function = "new_uuid"
-    output_field = models.UUIDField()
+from apps.shared.models import CreatedModel, NewUuid, finite, known_choices, real
 
 
 class BotPerformance(CreatedModel):

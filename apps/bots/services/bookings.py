@@ -15,6 +15,7 @@ from apps.bots.domain import trades
 from apps.bots.models import Trade
 from apps.bots.services.exit_reports import ORDER_TIMES, ExitReport, TradeEnded
 from apps.shared.copying import exact_json
+from apps.shared.quant import money
 
 # What a part takes over from its trade as it is.
 TAKEN: Final = (
@@ -28,7 +29,7 @@ def book_whole(trade: Trade, report: ExitReport, *, now: datetime) -> None:
     """Close a trade at one price."""
     assert trade.size is not None
     assert trade.entry_price is not None
-    came = trades.settle(
+    came = money.settle(
         direction=trade.direction,
         size=trade.size,
         entry_price=trade.entry_price,
@@ -43,7 +44,7 @@ def book_whole(trade: Trade, report: ExitReport, *, now: datetime) -> None:
         status=TradeStatus.CLOSED,
         exit_price=report.exit_price,
         exit_time=exit_moment(trade, report, now=now),
-        remaining_position_size=trades.ZERO,
+        remaining_position_size=money.ZERO,
         original_position_size=trade.original_position_size or trade.size,
         reported_net_pnl=report.net_pnl,
         **columns_of(came),
@@ -64,8 +65,8 @@ def book_part(
     )
     entry_value = trade.entry_value
     if entry_value is None:
-        entry_value = trades.value_of(trade.entry_price, trade.size, "entry_value")
-    came = trades.settle(
+        entry_value = money.value_of(trade.entry_price, trade.size, "entry_value")
+    came = money.settle(
         direction=trade.direction,
         size=size,
         entry_price=trade.entry_price,
@@ -106,12 +107,12 @@ def book_part(
     if not rest:
         moments = [moment for moment in (before["last"], part.exit_time) if moment is not None]
         # Of amounts too small to have a value there is no mean.
-        mean = trades.mean_price(sums["exit_value"], trade.size) or report.exit_price
+        mean = money.mean_price(sums["exit_value"], trade.size) or report.exit_price
         values |= {
             "status": TradeStatus.CLOSED,
             "exit_price": mean,
             "exit_time": max(moments),
-            "pnl_percentage": trades.percentage(sums["net_pnl"], entry_value),
+            "pnl_percentage": money.percentage(sums["net_pnl"], entry_value),
             **told_of_exit(report),
         }
     write(trade, now=now, **values)
@@ -124,10 +125,10 @@ def share_of(
     """Return what a part takes of an amount of which others have taken theirs."""
     if amount is None:
         return None
-    return trades.share(trades.EXACT.subtract(amount, taken or trades.ZERO), size, left)
+    return money.share(money.EXACT.subtract(amount, taken or money.ZERO), size, left)
 
 
-def sums_with(trade: Trade, came: trades.Settlement, report: ExitReport) -> dict[str, Any]:
+def sums_with(trade: Trade, came: money.Settlement, report: ExitReport) -> dict[str, Any]:
     """Return the sums of a trade's parts, the new one among them."""
     first = not trade.partial_exits
     reported = report.net_pnl
@@ -135,22 +136,22 @@ def sums_with(trade: Trade, came: trades.Settlement, report: ExitReport) -> dict
         reported = (
             None
             if trade.reported_net_pnl is None
-            else trades.total(trade.reported_net_pnl, reported, name="net_pnl")
+            else money.total(trade.reported_net_pnl, reported, name="net_pnl")
         )
     return {
-        "exit_value": trades.total(trade.exit_value, came.exit_value, name="exit_value"),
-        "exit_commission": trades.total(
+        "exit_value": money.total(trade.exit_value, came.exit_value, name="exit_value"),
+        "exit_commission": money.total(
             trade.exit_commission, came.exit_fee, name="exit_commission"
         ),
-        "commission": trades.total(trade.commission, came.fees),
-        "gross_pnl": trades.total(trade.gross_pnl, came.gross, name="gross_pnl"),
-        "net_pnl": trades.total(trade.net_pnl, came.net, name="net_pnl"),
+        "commission": money.total(trade.commission, came.fees),
+        "gross_pnl": money.total(trade.gross_pnl, came.gross, name="gross_pnl"),
+        "net_pnl": money.total(trade.net_pnl, came.net, name="net_pnl"),
         # Of parts that were not all reported there is no sum.
         "reported_net_pnl": reported,
     }
 
 
-def columns_of(came: trades.Settlement) -> dict[str, Any]:
+def columns_of(came: money.Settlement) -> dict[str, Any]:
     """Return the columns that a settlement fills; the entry fee stays the trade's own."""
     return {
         "entry_value": came.entry_value,
@@ -175,7 +176,7 @@ def told_of_exit(report: ExitReport) -> dict[str, Any]:
 
 def exit_fee(trade: Trade, report: ExitReport, size: Decimal) -> Decimal | None:
     """Return what the exit of so much cost, None where nothing is told of it."""
-    return trades.fee_of(
+    return money.fee_of(
         amount=report.exit_commission,
         rate=trade.commission_rate if report.commission_rate is None else report.commission_rate,
         price=report.exit_price,
@@ -187,7 +188,7 @@ def exit_fee(trade: Trade, report: ExitReport, size: Decimal) -> Decimal | None:
 def left_of(trade: Trade) -> Decimal:
     """Return how much of a trade is still open."""
     left = trade.remaining_position_size
-    return (trade.size or trades.ZERO) if left is None else left
+    return (trade.size or money.ZERO) if left is None else left
 
 
 def exit_moment(trade: Trade, report: ExitReport, *, now: datetime) -> datetime:

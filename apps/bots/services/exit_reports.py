@@ -13,6 +13,7 @@ from apps.bots.choices import TradeStatus
 from apps.bots.domain import trades
 from apps.bots.models import Trade
 from apps.shared.errors import DomainError, FieldError
+from apps.shared.quant import money
 
 ORDER_TIMES: Final = (
     "buy_order_created",
@@ -99,9 +100,9 @@ def check(report: ExitReport, trade: Trade, *, now: datetime) -> None:
     for name, above_zero in (("exit_price", True), ("exit_commission", False), ("net_pnl", False)):
         value = getattr(report, name)
         if value is not None:
-            errors += trades.number_faults(name, value, above_zero=above_zero)
+            errors += money.number_faults(name, value, above_zero=above_zero)
     if report.commission_rate is not None:
-        errors += trades.rate_faults(report.commission_rate)
+        errors += money.rate_faults(report.commission_rate)
     ahead = settings.CLOCK_TOLERANCE
     errors += trades.times(trade.entry_time, report.exit_time, now=now, ahead=ahead)
     if trade.entry_price is None or trade.size is None:

@@ -9,7 +9,6 @@ from uuid import UUID, uuid5
 from django.db import IntegrityError, transaction
 
 from apps.bots.choices import TradeStatus
-from apps.bots.domain import trades
 from apps.bots.models import Trade
 from apps.bots.services.activity import note_activity
 from apps.bots.services.bookings import (
@@ -32,6 +31,7 @@ from apps.bots.services.exit_reports import (
 )
 from apps.logs.services.events import record_trading_event
 from apps.shared.errors import Conflict
+from apps.shared.quant import money
 
 
 def last_part_id(trade_id: UUID | str) -> UUID:
@@ -82,7 +82,7 @@ def exit_part(*, trade_id: UUID | str, report: PartReport, now: datetime) -> tup
     """
     trade = held(trade_id)
     check(report, trade, now=now)
-    if errors := list(trades.number_faults("size", report.size, above_zero=True)):
+    if errors := list(money.number_faults("size", report.size, above_zero=True)):
         raise RefusedReport("The report is refused.", errors)
     known = Trade.objects.filter(pk=report.id).first()
     if known is not None:
@@ -127,7 +127,7 @@ def check_same(part: Trade, report: ExitReport, *, size: Decimal | None = None) 
     told: dict[str, Any] = {
         "exit_price": report.exit_price,
         "exit_reason": report.exit_reason,
-        "exit_commission": exit_fee(part, report, part.size or trades.ZERO),
+        "exit_commission": exit_fee(part, report, part.size or money.ZERO),
         "reported_net_pnl": report.net_pnl,
     }
     if size is not None:

@@ -15,9 +15,9 @@ from apps.bots.choices import LimitStatus
 from apps.bots.domain.limits import MONEY_KINDS, PRICE_KINDS, LimitLike, next_id, problems
 from apps.bots.domain.symbols import quote_of
 from apps.bots.models import BotInstance, Position, TradingLimit
-from apps.bots.services.prices import newest_series
 from apps.logs.services.events import record_trading_events
 from apps.market.services.outcomes import widths
+from apps.market.services.prices import newest_series
 from apps.shared.errors import Conflict, DomainError, FieldError
 from apps.shared.ingest import Ingested, OnConflict, RowStatus, ingest
 

@@ -25,8 +25,8 @@ from typing import Any
 
 from apps.bots.choices import LimitType
 from apps.bots.domain.limits import MOST_USAGE, PRICE_KINDS
-from apps.bots.services.prices import newest_series
 from apps.market.services.outcomes import widths
+from apps.market.services.prices import newest_series
 
 # How far back of the last look candles are looked for that were not there then.
 LATE = timedelta(days=1)

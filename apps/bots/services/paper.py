@@ -26,8 +26,8 @@ from apps.bots.domain.paper import (
     paid_price,
 )
 from apps.bots.models import BotInstance, PaperPortfolio, PaperTrade
-from apps.bots.services.prices import newest_prices, tradable
 from apps.logs.services.events import record_trading_events
+from apps.market.services.prices import newest_prices, tradable
 from apps.shared.errors import Conflict, DomainError, FieldError
 from apps.shared.ingest import Ingested, RowStatus
 

@@ -23,7 +23,7 @@ from apps.bots.domain.paper import (
     win_rate,
 )
 from apps.bots.models import PaperPerformance, PaperPortfolio
-from apps.bots.services.prices import NewestPrice, newest_prices
+from apps.market.services.prices import NewestPrice, newest_prices
 from apps.shared.errors import FieldError
 from apps.shared.fields import plain
 from apps.shared.ingest import Ingested, RowStatus, ingest

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -25,8 +25,8 @@ from apps.bots.domain.reported_performance import read_reported
 from apps.bots.models import BotInstance, BotPerformance
 from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested, ingest
+from apps.shared.quant.periods import quarter_of
 
-QUARTER: Final = timedelta(minutes=15)
 # How far the clock of a bot may be ahead of ours.
 AHEAD: Final = timedelta(minutes=5)
 KEY: Final = ("bot_id", "trade_type", "quote_currency", "origin", "calculated_at")
@@ -104,12 +104,6 @@ def snapshot_bots(*, now: datetime, bots: Iterable[str] | None = None, exact: bo
     if found:
         store(found, now if exact else quarter_of(now))
     return len(found)
-
-
-def quarter_of(moment: datetime) -> datetime:
-    """Return the beginning of the quarter of an hour (UTC) that a moment lies in."""
-    passed = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) % QUARTER
-    return moment - passed
 
 
 def ledgers(bots: Iterable[str] | None = None) -> Iterator[tuple[Ledger, Figures]]:

@@ -11,8 +11,8 @@ from django.conf import settings
 from apps.bots.choices import TradeStatus, TradeType
 from apps.bots.domain import trades
 from apps.bots.domain.symbols import quote_of
-from apps.bots.domain.trades import TooLarge
 from apps.shared.errors import FieldError
+from apps.shared.quant import money
 
 
 class TradeLike(trades.TradeLike, Protocol):
@@ -114,11 +114,11 @@ def checked(row: TradeLike, bot: Bot | None, *, now: datetime) -> TradeFacts | l
     if errors or bot is None:
         return errors
     try:
-        money = money_of(row)
-    except TooLarge as error:
+        figures = money_of(row)
+    except money.TooLarge as error:
         return error.errors
     told = row.commission
-    paid = money.pop("paid")
+    paid = figures.pop("paid")
     if told is not None and paid is not None and told != paid:
         message = "Is not the sum of its legs; send one or the other."
         return [FieldError("/commission", "not_the_sum", message)]
@@ -137,7 +137,7 @@ def checked(row: TradeLike, bot: Bot | None, *, now: datetime) -> TradeFacts | l
         status=row.status,
         size=row.size,
         original_position_size=row.size,
-        remaining_position_size=trades.ZERO if row.status == TradeStatus.CLOSED else row.size,
+        remaining_position_size=money.ZERO if row.status == TradeStatus.CLOSED else row.size,
         entry_time=row.entry_time or (now if is_open else None),
         exit_time=row.exit_time,
         buy_order_created=row.buy_order_created,
@@ -153,7 +153,7 @@ def checked(row: TradeLike, bot: Bot | None, *, now: datetime) -> TradeFacts | l
         exit_metadata=row.exit_metadata,
         position_id=row.position_id,
         is_partial_exit=False,
-        **money,
+        **figures,
     )
 
 
@@ -177,7 +177,7 @@ def money_of(row: TradeLike) -> dict[str, Any]:
         return found | {"entry_commission": row.entry_commission}
     # Where the total alone is told, a rate says nothing about the legs.
     rate = None if row.commission is not None else row.commission_rate
-    entry_fee = trades.fee_of(
+    entry_fee = money.fee_of(
         amount=row.entry_commission,
         rate=rate,
         price=row.entry_price,
@@ -185,19 +185,19 @@ def money_of(row: TradeLike) -> dict[str, Any]:
         name="entry_commission",
     )
     found |= {
-        "entry_value": trades.value_of(row.entry_price, row.size, "entry_value"),
+        "entry_value": money.value_of(row.entry_price, row.size, "entry_value"),
         "entry_commission": entry_fee,
     }
     if row.exit_price is None or row.status != TradeStatus.CLOSED:
         return found
-    exit_fee = trades.fee_of(
+    exit_fee = money.fee_of(
         amount=row.exit_commission,
         rate=rate,
         price=row.exit_price,
         size=row.size,
         name="exit_commission",
     )
-    came = trades.settle(
+    came = money.settle(
         direction=row.direction,
         size=row.size,
         entry_price=row.entry_price,
@@ -213,5 +213,5 @@ def money_of(row: TradeLike) -> dict[str, Any]:
         "gross_pnl": came.gross,
         "net_pnl": came.net,
         "pnl_percentage": came.percentage,
-        "paid": trades.total(entry_fee, exit_fee),
+        "paid": money.total(entry_fee, exit_fee),
     }

@@ -8,9 +8,9 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.bots.choices import TradeStatus
-from apps.bots.domain.trades import percentage
 from apps.bots.models import Trade
 from apps.bots.models.trades import CLOSED_LEAF
+from apps.shared.quant.money import percentage
 
 KEYS: Final = ("bot_id", "trade_type", "quote_currency")
 ROOT: Final = Q(parent_trade__isnull=True)

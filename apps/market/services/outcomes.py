@@ -34,7 +34,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.market.choices import WIDTHS
-from apps.shared.quant.outcomes import CHANGE_LIMIT, tolerance
+from apps.shared.quant.outcomes import tolerance
 
 # Rows of one statement: enough to be fast, few enough to hold locks for seconds at most.
 BATCH = 20_000
@@ -224,32 +224,6 @@ def windows(name: str, *, claims: str) -> str:
         ORDER BY c.timestamp LIMIT 1
     ) stop_touch ON true
 )"""
-
-
-def moved(*, price: str, entry: str) -> str:
-    """Return the expression of ``(price − entry) / entry``, to 18 digits or more."""
-    return f"({price} - {entry} + 0.000000000000000000) / {entry}"
-
-
-def change(*, sign: str, moved: str, price: str, entry: str) -> str:
-    """Return the exact expression of ``quant.outcomes.change_pct`` over columns.
-
-    ``moved`` is a column that holds ``moved(price, entry)``, computed once in a subquery that
-    ends in ``OFFSET 0``: this mentions it several times. Null where a part is null or the result
-    cannot be stored.
-
-    PostgreSQL's round() takes ties away from zero, and only ties need more than it: those, and
-    quotients so near to one that 18 digits do not tell them apart. They are counted in whole
-    units of 10^-10 by ``div`` and ``mod``, which lose nothing, and a tie goes to the even one.
-    """
-    # ⌊(2n + e) / 2e⌋ is n/e rounded half up; the remainder is zero exactly at a tie.
-    doubled = f"(abs({price} - {entry}) * 20000000000 + {entry})"
-    units = f"div({doubled}, 2 * {entry})"
-    near_tie = f"""sign({moved}) * 0.0000000001 * ({units}
-            - CASE WHEN mod({doubled}, 2 * {entry}) = 0 THEN mod({units}, 2) ELSE 0 END)"""
-    return f"""CASE WHEN abs({moved}) < {CHANGE_LIMIT // 100} THEN {sign} * 100 * CASE
-        WHEN abs(round({moved}, 10) - {moved}) = 0.00000000005 THEN {near_tie}
-        ELSE round({moved}, 10) END END"""
 
 
 # --- Rows that wait to be judged ----------------------------------------------------------

@@ -19,6 +19,8 @@ from apps.shared.fields import plain
 # What is older is no price to trade at: a feed has stopped, or a market is closed. A daily candle
 # is known for a day before the next one can come.
 MAX_PRICE_AGE = timedelta(hours=36)
+# What is held is worth its last price for longer: no market is closed for more than four days.
+MAX_MARK_AGE = timedelta(days=5)
 
 
 class NoPrice(DomainError):

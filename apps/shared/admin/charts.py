@@ -83,16 +83,22 @@ def candle_chart(
             {"price": plain_text(line.price), "title": line.title, "tone": line.tone}
             for line in lines
         ],
-        "markers": [
-            {
-                "time": int(marker.timestamp.timestamp()),
-                "text": marker.text,
-                "tone": marker.tone,
-                "position": "belowBar" if marker.below else "aboveBar",
-                "shape": ("arrowUp" if marker.below else "arrowDown") if marker.arrow else "circle",
-            }
-            for marker in sorted(markers, key=lambda one: one.timestamp)
-        ],
+        "markers": [marker_data(marker) for marker in in_order(markers)],
+    }
+
+
+def in_order(markers: Iterable[Marker]) -> list[Marker]:
+    return sorted(markers, key=lambda one: one.timestamp)
+
+
+def marker_data(marker: Marker) -> dict[str, Any]:
+    """Return a marker as JSON."""
+    return {
+        "time": int(marker.timestamp.timestamp()),
+        "text": marker.text,
+        "tone": marker.tone,
+        "position": "belowBar" if marker.below else "aboveBar",
+        "shape": ("arrowUp" if marker.below else "arrowDown") if marker.arrow else "circle",
     }
 
 
@@ -122,23 +128,50 @@ def bar_chart(
 
 
 class Line(NamedTuple):
-    """One line of a chart; ``tone`` as of a badge, points are (seconds, value)."""
+    """One line of a chart; points are (seconds, value).
+
+    ``tone`` as of a badge, or "1" to "10" where many lines are told apart. ``quiet``: a thin line
+    that another is compared with; ``dashed``: what is no thing of its own, such as a benchmark.
+    Each of ``markers`` stands at a point of the line.
+    """
 
     name: str
     tone: str
     points: Sequence[tuple[int, float]]
+    quiet: bool = False
+    dashed: bool = False
+    markers: Sequence[Marker] = ()
 
 
-def line_chart(lines: Sequence[Line], *, places: int = 2) -> dict[str, Any]:
-    """Return the JSON of a ``<line-chart>``."""
+# So many lines have a color of their own.
+LINE_TONES = tuple(str(number) for number in range(1, 11))
+
+
+def line_chart(
+    lines: Sequence[Line], *, places: int = 2, unit: str = "", legend: bool = False
+) -> dict[str, Any]:
+    """Return the JSON of a ``<line-chart>``.
+
+    ``legend``: names and values stand above it, for more lines than the edge has room for.
+    """
     return {
         "precision": places,
-        "series": [
-            {
-                "name": line.name,
-                "tone": line.tone,
-                "points": [[time, round(value, places + 2)] for time, value in line.points],
-            }
-            for line in lines
-        ],
+        **({"unit": unit} if unit else {}),
+        **({"legend": True} if legend else {}),
+        "series": [line_data(line, places=places) for line in lines],
     }
+
+
+def line_data(line: Line, *, places: int) -> dict[str, Any]:
+    """Return one line as JSON; what is usual is left out."""
+    data: dict[str, Any] = {
+        "name": line.name,
+        "tone": line.tone,
+        "points": [[time, round(value, places + 2)] for time, value in line.points],
+    }
+    for name in ("quiet", "dashed"):
+        if getattr(line, name):
+            data[name] = True
+    if line.markers:
+        data["markers"] = [marker_data(each) for each in in_order(line.markers)]
+    return data

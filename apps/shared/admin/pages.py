@@ -128,7 +128,7 @@ class ThingAdmin(ListAdmin):
         if other is None or type(other) not in self.admin_site._registry:
             return None
         name = f"admin:{other._meta.app_label}_{other._meta.model_name}_change"
-        return display.link(reverse(name, args=[quote(other.pk)]), str(other))
+        return display.link(reverse(name, args=[quote(other.pk)]), display.visible(str(other)))
 
     def page_view(
         self,

@@ -113,11 +113,25 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     request = context["request"]
     if isinstance(error, DataError | IntegrityError):
         # The caller learns no more than that; whoever looks after the rules needs the reason.
-        logger.warning("%s reached the database unchecked: %s", request.path, error)
+        logger.warning("%s reached the database unchecked: %s", request.path, reason_of(error))
     if response.status_code == 500:
         logger.error("%s failed", request.path, exc_info=error)
         got_request_exception.send(sender=None, request=request._request)
     return response
+
+
+def reason_of(error: DatabaseError) -> str:
+    """Return what the database says of an error, and where: nothing of what the rows hold.
+
+    PostgreSQL adds values of the row; some of them are for the eyes of few.
+    """
+    told = getattr(error.__cause__, "diag", None)
+    if told is None:
+        return type(error).__name__
+    # COPY puts the value behind the name of its column.
+    place, _, _ = (told.context or "").partition(": ")
+    parts = [told.message_primary, told.table_name, told.column_name, told.constraint_name, place]
+    return "; ".join(part for part in parts if part)
 
 
 def translate(error: Exception) -> HttpResponse:

@@ -19,6 +19,7 @@ from apps.shared.api.filters import field_at, parameters
 from apps.shared.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from apps.shared.api.parsing import CSV, JSON, LINES
 from apps.shared.api.permissions import needed_scope
+from apps.shared.api.private import PrivateFields
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,6 +73,10 @@ class Schema(AutoSchema):
     @property
     def _fields(self) -> Sequence[str]:
         return getattr(self.view, "fields", ())
+
+    @property
+    def _private(self) -> PrivateFields:
+        return getattr(self.view, "private_fields", {})
 
     def get_tags(self) -> list[str]:
         return self._tokenize_path()[:1]
@@ -203,9 +208,13 @@ class Schema(AutoSchema):
 
     def _thinning(self) -> Any:
         names = list(dict.fromkeys(name.partition(".")[0] for name in self._fields))
+        about = "Only these columns, by comma."
+        for name, needed in self._private.items():
+            names.append(name)
+            about += f" `{name}` is answered only where it is named, to scope `{needed.scope}`."
         return schemas.query_parameter(
             "fields",
-            "Only these columns, by comma.",
+            about,
             {"type": "array", "items": {"type": "string", "enum": names}},
             style="form",
             explode=False,
@@ -259,7 +268,9 @@ class Schema(AutoSchema):
 
     def _answer_reference(self) -> schemas.Schema:
         name = type(self.view).__name__.removesuffix("ViewSet")
-        return self._component(name, schemas.answer_schema(self._model, self._fields))
+        return self._component(
+            name, schemas.answer_schema(self._model, self._fields, tuple(self._private))
+        )
 
     def _get_request_body(self, direction: str = "request") -> Any:
         if self._action not in ("create", "update", "partial_update"):
@@ -306,6 +317,9 @@ class Schema(AutoSchema):
                 "200": schemas.answer("It stood there already.", row),
                 "201": schemas.answer("It is new.", row),
             }
+        if answer := self._described("answer"):
+            # One row that is sent is answered with more, or less, than is stored.
+            row = self._struct_reference(answer)
         batch = schemas.reference("BatchAnswer")
         either = {"oneOf": [row, batch]}
         return {

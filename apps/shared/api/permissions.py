@@ -10,6 +10,7 @@ from django.db.models import Q
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.shared.api import filters
 from apps.shared.api.errors import ApiError
 from apps.shared.errors import FieldError
 
@@ -121,12 +122,15 @@ def _subjects(
 def narrow(
     queryset: models.QuerySet[Any], key: Any, subject_fields: Mapping[str, str]
 ) -> models.QuerySet[Any]:
-    """Return only the rows that lie within the key's binding; all of them for an unbound key."""
+    """Return only the rows that lie within the key's binding; all of them for an unbound key.
+
+    None at all where what it is bound to cannot be the name of any: no UUID where ids are such.
+    """
     if not is_bound(key, subject_fields):
         return queryset
     own, none_foreign = Q(pk__in=[]), Q()
     for kind, path in subject_fields.items():
-        mine = key.bindings.get(kind)
+        mine = as_kept(queryset.model, path, key.bindings.get(kind))
         if mine:
             own |= Q(**{path: mine})
         if len(subject_fields) > 1:
@@ -135,6 +139,16 @@ def narrow(
                 empty |= Q(**{path: ""})
             none_foreign &= empty | Q(**{path: mine}) if mine else empty
     return queryset.filter(own & none_foreign)
+
+
+def as_kept(model: type[models.Model], path: str, name: str | None) -> str | None:
+    """Return a subject's name as the field at ``path`` spells it; None where it holds no such."""
+    if not name:
+        return None
+    try:
+        return str(filters.reader_of(filters.field_at(model, path))(name))
+    except filters.Refused:
+        return None
 
 
 def _is_text(model: type[models.Model], path: str) -> bool:
@@ -199,7 +213,11 @@ class ScopePermission(BasePermission):
             values += [view.kwargs[name] for name in {field, kind} if name in view.kwargs]
             if lookup == field and in_path in view.kwargs:
                 values.append(view.kwargs[in_path])
-            if any(is_foreign(request.auth, kind, value) for value in values):
+            model = model_of(view)
+            if any(
+                is_foreign(request.auth, kind, as_kept(model, field, value) or value)
+                for value in values
+            ):
                 self.code = "other_subject"
                 self.message = f"This key is bound to another {kind}."
                 return False

@@ -101,10 +101,16 @@ def column_schema(field: "models.Field[Any, Any]") -> Schema:
     return schema
 
 
-def answer_schema(model: type[models.Model], fields: Sequence[str]) -> Schema:
-    """Return the schema of one row of an answer; ``performance.is_success`` nests."""
+def answer_schema(
+    model: type[models.Model], fields: Sequence[str], if_named: Sequence[str] = ()
+) -> Schema:
+    """Return the schema of one row of an answer; ``performance.is_success`` nests.
+
+    ``if_named`` are columns that stand in it only where a query names them.
+    """
     properties: Schema = {}
-    for name in fields:
+    always = list(dict.fromkeys(name.partition(".")[0] for name in fields))
+    for name in (*fields, *if_named):
         relation, dot, inner = name.partition(".")
         if not dot:
             properties[name] = column_schema(field_at(model, name))
@@ -116,7 +122,7 @@ def answer_schema(model: type[models.Model], fields: Sequence[str]) -> Schema:
         "type": "object",
         "description": description,
         "properties": properties,
-        "required": list(properties),
+        "required": always,
     }
 
 

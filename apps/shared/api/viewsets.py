@@ -15,7 +15,7 @@ from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from apps.shared.api import batches, filters, listing, pagination, parsing, structs
+from apps.shared.api import batches, filters, listing, pagination, parsing, private, structs
 from apps.shared.api.answers import answer, batch_answer, check_one, json_response
 from apps.shared.api.negotiation import OnlyJson
 from apps.shared.api.permissions import narrow, refuse_others
@@ -36,19 +36,27 @@ class ReadOnlyViewSet(GenericViewSet[Any]):
     """What is computed here: a list and its rows, made to JSON by PostgreSQL.
 
     ``fields`` are the columns of the answer; ``performance.is_success`` nests a column of a
-    one-to-one relation. Lists run along one of ``ordering_fields`` (never null), newest first
-    unless ``ordering`` says otherwise.
+    one-to-one relation. ``private_fields`` are columns beside them that need a right of their own
+    and are in no answer unless named. Lists run along one of ``ordering_fields`` (never null),
+    newest first unless ``ordering`` says otherwise.
     """
 
     content_negotiation_class = OnlyJson
     metadata_class = None
     parser_classes: Sequence[Any] = []
     fields: ClassVar[Sequence[str]] = []
+    private_fields: ClassVar[private.PrivateFields] = {}
     filterset_fields: ClassVar[filters.FilterFields] = {}
     ordering_fields: ClassVar[Sequence[str]] = []
     ordering: ClassVar[str] = ""
     subject_fields: ClassVar[Mapping[str, str]] = {}
     lookup_value_regex = "[^/]+"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        shown = (cls.fields, cls.filterset_fields, cls.ordering_fields)
+        if found := private.among(cls.private_fields, *shown):
+            raise ImproperlyConfigured(f"{cls.__name__}: {', '.join(found)} must be private only.")
 
     def get_queryset(self) -> models.QuerySet[Any]:
         """Return the rows this request may see."""
@@ -129,18 +137,7 @@ class ReadOnlyViewSet(GenericViewSet[Any]):
 
     def fields_of(self, text: str) -> Sequence[str]:
         """Return the columns a query asks for, in the order of the declaration."""
-        if not text:
-            return self.fields
-        asked = set(text.split(","))
-        tops = {name.partition(listing.SEPARATOR)[0] for name in self.fields}
-        if unknown := asked - tops - set(self.fields):
-            shown = ", ".join(sorted(unknown))[:100].encode(errors="replace").decode()
-            raise filters.invalid_parameter("fields", "fields", f"There is no field {shown}.")
-        return [
-            name
-            for name in self.fields
-            if name in asked or name.partition(listing.SEPARATOR)[0] in asked
-        ]
+        return private.chosen(self.request, text, self.fields, self.private_fields)
 
 
 class FactViewSet(ReadOnlyViewSet):

@@ -1,8 +1,9 @@
 """What must never be stored: secrets are cut out of texts and JSON values before both are kept.
 
-Two ways to know a secret: by its shape (a vendor's key, a JWT, a PEM block, a password inside an
-address) and by the name that stands before it (``password=…``, ``"api_key": "…"``). Names and
-structure stay, the secret becomes ``[redacted]``. Every scan takes time linear in the text.
+Three ways to know a secret: by its shape (a vendor's key, a JWT, a PEM block, a password inside an
+address), by the name that stands before it (``password=…``, ``"api_key": "…"``), and by both (a
+wallet's private key looks like a hash). Names and structure stay, the secret becomes
+``[redacted]``. Every scan takes time linear in the text.
 """
 
 import re
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 from apps.logs.domain.redaction.named import without_named
 from apps.logs.domain.redaction.names import REDACTED, harmless, rule_of
 from apps.logs.domain.redaction.shapes import DISCORD_START, without_shaped
+from apps.logs.domain.redaction.wallets import is_named_key, without_wallets
 
 __all__ = ["HINT", "REDACTED", "redact", "redact_value", "suspicious"]
 
@@ -25,11 +27,12 @@ ROUNDS = 8
 # The one look that nearly every text is let pass by: no secret is without one of these. Each
 # first letter has one branch: against lower-cased text that is twice as fast as a flat list.
 HINT = re.compile(
-    r"p(?:ass|wd|hrase|in)|s(?:e(?:cret|ed|ss|curity[ _\-]?code)|ig(?:nat|(?![a-z]))"
+    r"p(?:ass|wd|hrase|in|riv|k(?![a-z]))"
+    r"|s(?:e(?:cret|ed|ss|curity[ _\-]?code)|ig(?:nat|n(?:er|ing)|(?![a-z]))"
     r"|ms[ _\-]?code|g\.|k-)|token|key|a(?:uth|kia|sia|iza)|eyj"
     r"|c(?:red|ookie|v[cv])|otp|jwt|b(?:earer|asic |lt_|ackup[ _\-]?code)|m(?:nemonic|fa)|2fa"
     r"|verification|recovery|\.sid|ya29|x(?:prv|ox|app-)|g(?:h[oprsu]_|lpat-)|npm_"
-    r"|_(?:pat|live|test)_|h(?:f_|ooks\.slack)|w(?:hsec_|ebhooks/)|-----b|:(?://|aa)"
+    r"|_(?:pat|live|test)_|h(?:f_|ooks\.slack)|w(?:hsec_|ebhooks/|if(?![a-z]))|-----b|:(?://|aa)"
 )
 
 # What was encoded once is often encoded again as a part of another address, and so logged in a
@@ -68,14 +71,18 @@ def _hinted(text: str) -> bool:
 
 
 def _cleaner(text: str) -> str:
-    found = without_named(without_shaped(text))
+    found = _without_any(text)
     if found != text:
         return found
     for decoded in _decodings(text):
-        found = without_named(without_shaped(decoded))
+        found = _without_any(decoded)
         if found != decoded:
             return found
     return text
+
+
+def _without_any(text: str) -> str:
+    return without_wallets(without_named(without_shaped(text)))
 
 
 def _decodings(text: str) -> Iterator[str]:
@@ -127,7 +134,10 @@ def _redacted_object(value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         shown = redact(key) if isinstance(key, str) else key
         while shown in found:
             shown = f"{shown} (again)"
-        found[shown] = REDACTED if rule and _hides(inner, rule) else _redacted(inner, depth + 1)
+        secret = (rule and _hides(inner, rule)) or (
+            isinstance(key, str) and isinstance(inner, str) and is_named_key(key, inner)
+        )
+        found[shown] = REDACTED if secret else _redacted(inner, depth + 1)
     return found
 
 

@@ -16,8 +16,8 @@ from apps.logs.domain.redaction.names import (
 BRACKET_REACH = 20_000
 ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
-# Terminals color names and values apart: \x1b[36mpassword\x1b[0m=\x1b[35m…
-GAP = r"(?:[ \t\u00a0]|\x1b\[[0-9;]*+m)*+"
+# Terminals color names and values apart: \x1b[36mpassword\x1b[0m=\x1b[35m…; Markdown: **password:**
+GAP = r"(?:[ \t\u00a0]|\*\*|\x1b\[[0-9;]*+m)*+"
 NAMED = re.compile(
     r"(?:"
     r"(?P<name>[\w\-][\w.\-]*+(?:[ ](?i:keys?|id|phrase|words|codes?|secret)\b){0,2})"
@@ -243,7 +243,7 @@ SPOKEN = re.compile(
     r"[\"']?[ \t]{1,8}(?P<is>(?:is|was)[ \t]{0,4}:?[ \t]{1,4})?",
     re.ASCII,
 )
-SPOKEN_RULES = ("value", "words", "line")
+SPOKEN_RULES = ("value", "unless ticker", "words", "line")
 SPOKEN_VALUE = re.compile(r"([\"'`]?)(\S++)")
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 

@@ -82,9 +82,9 @@ SINGLE_TOKENS = re.compile(r"(?i)token_?[01]")
 def rule_of(name: str) -> str:
     """Say how the value under a name is hidden; '' when the name does not say secret.
 
-    ``value`` one value · ``unless number`` a value that is no number · ``looks`` only what looks
-    random · ``header`` a header's whole line · ``line`` what is left of the line after a colon ·
-    ``words`` what is left of the line.
+    ``value`` one value · ``unless number`` a value that is no number · ``unless ticker`` one that
+    names no currency · ``looks`` only what looks random · ``header`` a header's whole line ·
+    ``line`` what is left of the line after a colon · ``words`` what is left of the line.
     """
     # The last part tells what it is, also in a name of absurd length.
     return _rule_of(name if len(name) <= LONGEST_NAME else name[-LONGEST_NAME:])
@@ -142,6 +142,9 @@ def _rule_of_words(words: list[str], last: str, before: str) -> str:
         return "value"
     if any("secret" in word and not word.startswith("secretar") for word in words):
         return "value"
+    if words == ["token"]:
+        # Who trades says "token: BTC", and of it "up".
+        return "unless ticker"
     if any(word.endswith("token") for word in words):
         return "" if before in CURRENCY_TOKENS else "value"
     if last.endswith("tokens"):
@@ -161,6 +164,7 @@ KEPT = _words(
     string
     """
 )
+TICKER = re.compile(r"k?[A-Z]{2,6}|[a-z]{1,3}")
 NUMBER = re.compile(r"[+-]?[0-9][0-9_.,]*(?:[eE][+-]?[0-9]+)?%?")
 # What our own keys are called; the secret part follows after another underscore.
 KEY_NAME = re.compile(r"blt_[a-z0-9]{8}(?:_\[redacted\])?")
@@ -172,6 +176,8 @@ def harmless(value: str, rule: str) -> bool:
         return True
     if rule == "unless number":
         return NUMBER.fullmatch(value) is not None
+    if rule == "unless ticker":
+        return TICKER.fullmatch(value) is not None or not value.strip()
     if rule == "looks":
         return len(value) < 16 and not (any(map(str.isdigit, value)) or value[0] in "([{")
     return not value.strip()
