@@ -16,6 +16,7 @@ CASES = [
     "intake", "lists", "imports", "admin", "alerts",
     "log_lists", "log_activity", "log_intake", "log_partitions", "backtests",
     "bots_life", "bots_metrics",
+    "agents_outcomes", "agents_league",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Tells Blotter of runs, bots and trades. Copy this one file; Python 3.8 or newer, nothing else.
+"""Tells Blotter of runs, bots and agents. Copy this one file; Python 3.8 or newer, nothing else.
 
     blotter = Blotter("https://blotter.example", os.environ["BLOTTER_KEY"])
     with blotter.execution("nightly backtest", symbol="BTC/USDT", total_tasks=3) as run:
@@ -22,6 +22,13 @@ goes on; what was to be told is told when it is back. With ``strict=True`` it ra
 
 A thread gives the heartbeats. What is told of trades is certain: each call comes back when it is
 stored, and goes on asking, with the same id, while Blotter is away.
+
+    agent = blotter.agent(AGENT_ID, "Trend", "deepseek-chat", Decimal(10_000))
+    agent.register()
+    told = agent.report_cycle(cycle=7, timestamp=now, prompt=prompt, answer=ask(prompt))
+    for verdict in told["decisions"]:
+        if verdict["status"] == "success" and verdict["action"].startswith("OPEN"):
+            agent.open_trade(uuid.uuid4(), decision_id=verdict["id"], entry_price=price)
 """
 
 from __future__ import annotations
@@ -42,13 +49,14 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections import deque
+from decimal import Decimal
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
 
-__all__ = ["Blotter", "BlotterError", "Bot", "Cancelled", "Run", "Step"]
+__all__ = ["Agent", "Blotter", "BlotterError", "Bot", "Cancelled", "Run", "Step"]
 
 log = logging.getLogger("blotter")
 
@@ -132,6 +140,16 @@ class Blotter:
         """
         return Bot(self, bot_id, trade_type, interval, described)
 
+    def agent(self, agent_id, name, llm_model, initial_balance, **described):
+        """Return an agent: somebody who asks a model and trades by what it answers.
+
+        ``agent_id`` is a UUID of yours. ``described``: provider, mode (paper or live),
+        quote_currency, coins ({"BTC": "BTC/USD"}), max_leverage, max_position_size (percent),
+        min_confidence, daily_budget, strategy_description, bot_id, …
+        """
+        row = {"name": name, "llm_model": llm_model, "initial_balance": initial_balance}
+        return Agent(self, str(agent_id), {**row, **described})
+
     def post(self, path, rows):
         """Send one row (a dict) or many (a list, of any length) and return what became of them.
 
@@ -199,6 +217,10 @@ class Blotter:
                 log.log(level, "Blotter: %s; trying again in %.1f s", error, wait)
             self._sleep(min(wait, LONGEST_WAIT))
             left, pause = left - 1, min(pause * 2, LONGEST_WAIT)
+
+    def surely(self, method, path, value=None):
+        """Send until it is answered: for what may come twice. What is refused is raised."""
+        return self.send(method, path, value, retries=math.inf)
 
     def _exchange(self, method, path, body, headers):
         address = f"{self.url}/api/v1/{path.lstrip('/')}"
@@ -274,7 +296,7 @@ class Bot:
 
     def register(self):
         """Tell who this bot is, or describe it anew; its life goes on. Return how it is stored."""
-        return self._surely("PUT", self._address, self._row)
+        return self._blotter.surely("PUT", self._address, self._row)
 
     # --- Signs of life, and what staff want ---
 
@@ -344,7 +366,7 @@ class Bot:
         """
         row = {"id": str(trade_id), "bot_id": self.bot_id, "symbol": self.symbol}
         row.update(direction=direction, size=size, entry_price=entry_price, **more)
-        return self._surely("POST", "bots/trades/", row)
+        return self._blotter.surely("POST", "bots/trades/", row)
 
     def exit_part(self, trade_id, part_id, size, exit_price, **more):
         """Tell that a part of a trade is closed and return the part; the same again is harmless.
@@ -353,7 +375,7 @@ class Bot:
         exit_time, exit_reason, exit_commission or commission_rate, exit_metadata, …
         """
         row = {"id": str(part_id), "size": size, "exit_price": exit_price, **more}
-        return self._surely("POST", f"bots/trades/{_quoted(trade_id)}/exits/", row)
+        return self._blotter.surely("POST", f"bots/trades/{_quoted(trade_id)}/exits/", row)
 
     def close_trade(self, trade_id, exit_price, **more):
         """Tell that a trade, or what is left of it, is closed and return it.
@@ -362,19 +384,19 @@ class Bot:
         Without exit_time it is when Blotter hears of it.
         """
         row = {"exit_price": exit_price, **more}
-        return self._surely("POST", f"bots/trades/{_quoted(trade_id)}/close/", row)
+        return self._blotter.surely("POST", f"bots/trades/{_quoted(trade_id)}/close/", row)
 
     def order(self, order_id, side, quantity, **more):
         """Tell of an order (buy or sell). More: trade_id, order_type, price, submitted_at, …"""
         row = {"order_id": order_id, "bot_id": self.bot_id, "symbol": self.symbol}
-        return self._surely(
+        return self._blotter.surely(
             "POST", "bots/orders/", {**row, "side": side, "quantity": quantity, **more}
         )
 
     def fill(self, order_id, fill_id, quantity, price, timestamp, **more):
         """Tell of an execution of an order. More: commission, commission_currency, liquidity."""
         row = {"order_id": order_id, "fill_id": fill_id, "quantity": quantity, "price": price}
-        return self._surely("POST", "bots/fills/", {**row, "timestamp": timestamp, **more})
+        return self._blotter.surely("POST", "bots/fills/", {**row, "timestamp": timestamp, **more})
 
     # --- What a restart needs ---
 
@@ -384,7 +406,7 @@ class Bot:
         bot, open_trades, open_orders, lots, limits, balance (the ledger's and the reported one),
         and states: {key: {value, version}}.
         """
-        found = self._surely("GET", f"{self._address}recovery/")
+        found = self._blotter.surely("GET", f"{self._address}recovery/")
         with self._state:
             self._beats = max(self._beats or 0, found["beat"])
         return found
@@ -392,7 +414,7 @@ class Bot:
     def get_state(self, key):
         """Return (value, version) of a document that was put; (None, 0) where there is none."""
         try:
-            found = self._surely("GET", f"bots/state/{_quoted(key)}/")
+            found = self._blotter.surely("GET", f"bots/state/{_quoted(key)}/")
         except BlotterError as error:
             if error.status != 404:
                 raise
@@ -409,11 +431,90 @@ class Bot:
         row = {"value": value, "bot_id": self.bot_id}
         if version is not None:
             row["version"] = version
-        return self._surely("PUT", f"bots/state/{_quoted(key)}/", row)["version"]
+        return self._blotter.surely("PUT", f"bots/state/{_quoted(key)}/", row)["version"]
 
-    def _surely(self, method, path, row=None):
-        """Ask until it is answered: what comes twice is harmless, and what is refused is raised."""
-        return self._blotter.send(method, path, row, retries=math.inf)
+
+# --- What an agent decides, and its trades --------------------------------------------------
+
+
+class Agent:
+    """An agent under an id of its own. What it is told of is certain, as with a bot.
+
+    Its signs of life are those of a bot: ``with agent.bot(interval=30) as bot: …``.
+    """
+
+    def __init__(self, blotter, agent_id, row):
+        self.agent_id, self._blotter, self._row = agent_id, blotter, row
+        self._row.setdefault("bot_id", row["name"].replace("/", "-"))
+        self._address = f"agents/agents/{_quoted(agent_id)}/"
+
+    def __repr__(self):
+        return f"Agent({self.agent_id!r})"
+
+    def register(self):
+        """Tell who this agent is, or describe it anew. Return how it is stored."""
+        return self._blotter.surely("PUT", self._address, self._row)
+
+    def bot(self, interval=60, **described):
+        """Return the bot that tells of this agent's life, for a ``with`` statement."""
+        row = {"initial_balance": self._row["initial_balance"]}
+        row["quote_currency"] = self._row.get("quote_currency", "USD")
+        mode = self._row.get("mode", "paper")
+        return self._blotter.bot(self._row["bot_id"], mode, interval, **{**row, **described})
+
+    def report_cycle(self, answer=None, decisions=None, cycle=None, call_id=None, **told):
+        """Tell of one question to the model, and return what became of it.
+
+        Its decisions are read from the ``answer``, unless ``decisions`` tells them: coin, action
+        (OPEN_LONG, OPEN_SHORT, CLOSE_POSITION, HOLD), size_usd, leverage, stop_loss_price,
+        take_profit_price, confidence (0 to 1), reasoning, … What was never answered has an
+        ``error``. Told are also: prompt, prompt_version, timestamp, tokens_in, tokens_out, cost
+        (US dollars), latency_ms, provider, model, and what the agent saw: account_value,
+        withdrawable, positions ({"BTC": "long"}).
+
+        Returned are id, status, cost, and ``decisions``, each with id, coin, action, status and
+        violations. Carry out none whose status is not success. The same again is harmless, and
+        answered as it was: under the same ``call_id``, a UUID, or the same number of the
+        ``cycle``, from which it follows.
+        """
+        if call_id is None:
+            own = None if cycle is None else f"{self.agent_id} {cycle}"
+            call_id = uuid.uuid4() if own is None else uuid.uuid5(uuid.NAMESPACE_URL, own)
+        row = {"id": str(call_id), "agent_id": self.agent_id, **told}
+        news = {"cycle": cycle, "answer": answer, "decisions": decisions}
+        row.update((name, value) for name, value in news.items() if value is not None)
+        # What a model says may hold anything, and is to be kept all the same.
+        return self._blotter.surely("POST", "agents/calls/", _plain(row))
+
+    def open_trade(self, trade_id, decision_id=None, **more):
+        """Tell of a trade that is entered and return it; the same again is harmless.
+
+        ``trade_id`` is a UUID of yours. From the accepted decision that opened it follow coin,
+        side, leverage, and its size by the entry price; else tell them. More: entry_price,
+        entry_time, entry_fees, size, coin, side, leverage, notes, … Raises BlotterError when it is
+        refused (4xx), such as another trade of this id.
+        """
+        row = {"id": str(trade_id), "agent_id": self.agent_id, **more}
+        if decision_id is not None:
+            row["decision_id"] = str(decision_id)
+        return self._blotter.surely("POST", "agents/trades/", row)
+
+    def close_trade(self, trade_id, exit_price=None, **more):
+        """Tell that a trade is closed and return it; the same again is harmless.
+
+        Without an ``exit_price`` its P&L is unknown, until another call tells it. More: exit_time
+        (else when Blotter hears of it), exit_fees, close_decision_id, exit_reason, liquidated.
+        """
+        row = dict(more) if exit_price is None else {"exit_price": exit_price, **more}
+        return self._blotter.surely("POST", f"agents/trades/{_quoted(trade_id)}/close/", row)
+
+    def account(self, decisions=5):
+        """Return the account as Blotter knows it now, with the newest so many decisions.
+
+        value, withdrawable, realized, unrealized, margin_used, held ({"BTC": "long"}),
+        open_trades, decisions, status, spent_today, budget_left, …
+        """
+        return self._blotter.surely("GET", f"{self._address}account/?decisions={decisions:d}")
 
 
 # --- The progress of a run ------------------------------------------------------------------
@@ -696,6 +797,8 @@ def _plain(value, depth=0):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return str(value) if value.is_finite() else None
     if isinstance(value, str):
         return UNSTORABLE.sub("\ufffd", value)
     if depth < 40 and isinstance(value, dict):

@@ -201,8 +201,8 @@ class BotReadings:
         return list(rows.order_by("-status", F("usage").desc(nulls_last=True), "pk")[:MOST_LIMITS])
 
     @property
-    def told_links(self) -> set[str]:
-        """Return the pages of what is named by itself: a notification of it would be the second."""
+    def told_bot_links(self) -> set[str]:
+        """Return the pages of bots and limits that are named by themselves."""
         bots = {f"/admin/bots/botinstance/{quote(bot.pk)}/change/" for bot in self.bots_troubled}
         return bots | {
             f"/admin/bots/tradinglimit/{quote(each.pk)}/change/" for each in self.limits_told

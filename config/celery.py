@@ -60,6 +60,11 @@ SCHEDULE = {
     "snapshot bots": every(task="apps.bots.tasks.snapshot_bots", seconds=300),
     "snapshot paper portfolios": every(task="apps.bots.tasks.snapshot_portfolios", seconds=300),
     "learn usual gaps of bots": every(task="apps.bots.tasks.measure_usual_gaps", seconds=900),
+    "judge decisions of agents": every(task="apps.agents.tasks.judge_decisions", seconds=60),
+    "mark trades of agents": every(task="apps.agents.tasks.mark_trades", seconds=60),
+    "price model calls": every(task="apps.agents.tasks.price_calls", seconds=300),
+    "snapshot agents": every(task="apps.agents.tasks.snapshot_agents", seconds=300),
+    "rank agents": every(task="apps.agents.tasks.rank_agents", seconds=900),
     "make log partitions": every(task="apps.logs.tasks.make_partitions", seconds=3600),
     "forget idempotency keys": every(
         task="apps.access.tasks.expire_idempotency_keys", seconds=3600

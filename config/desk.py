@@ -2,7 +2,7 @@
 
 A panel is a function from ``Readings`` to what its template shows, entered in ``PANELS``;
 a figure or a need is a function entered in ``config/figures.py`` or ``config/needs.py``, those
-of bots in ``config/bot_figures.py`` and ``config/bot_needs.py``.
+of bots and agents in files of their own (``config/bot_figures.py``, ``config/agent_needs.py``).
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from redis import RedisError
 
+from apps.agents.choices import AgentMode
 from apps.alerts.admin.outcomes import outcome
 from apps.alerts.choices import COLORS
 from apps.bots.admin.money import money_words
@@ -28,7 +29,7 @@ from apps.logs.admin.links import entry_url, trace_link
 from apps.logs.choices import COLORS as LOG_COLORS
 from apps.shared import display
 from apps.shared.admin.charts import Line, bar_chart, line_chart
-from config import bot_figures, bot_needs
+from config import agent_figures, agent_needs, bot_figures, bot_needs
 from config.bot_readings import TYPES
 from config.figures import FIGURES, Figure
 from config.jobs import Job
@@ -38,10 +39,11 @@ from config.readings import DAY, MOST_IN_HOUR, Readings
 REFRESH_SECONDS = 15
 # Many desks stay open: they share one reading for a few seconds.
 CACHE_SECONDS = 5
+TONES = {AgentMode.LIVE: "info", AgentMode.PAPER: "warning"}
 MOST_NEEDS = 12
 # Bots come first: what trades matters most.
-ALL_FIGURES = [*bot_figures.FIGURES, *FIGURES]
-ALL_NEEDS = [*bot_needs.NEEDS, *NEEDS]
+ALL_FIGURES = [*bot_figures.FIGURES, *agent_figures.FIGURES, *FIGURES]
+ALL_NEEDS = [*bot_needs.NEEDS, *agent_needs.NEEDS, *NEEDS]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,32 @@ def equity(now: Readings) -> dict[str, Any]:
         "summary": ", ".join(totals),
         "currency": currency,
         "others": sorted(set(found) - {currency}),
+    }
+
+
+def agents(now: Readings) -> dict[str, Any]:
+    """Return what agents have realized over 30 days, real and pretended money each as a line.
+
+    In one currency: the first one of real money, if there is any.
+    """
+    found = now.agents_realized
+    currency = found[0].currency if found else ""
+    lines, totals = [], []
+    for each in found:
+        if each.currency != currency:
+            continue
+        points = {}
+        for day in now.ledger_days:
+            points[int(min(day + DAY, now.at).timestamp())] = float(each.by_day[day])
+        mode = AgentMode(each.mode)
+        lines.append(Line(mode.label, TONES[mode], sorted(points.items())))
+        last = each.by_day[now.ledger_days[-1]]
+        totals.append(f"{mode.label.lower()} {money_words(last, signed=True)} {currency}")
+    return {
+        "chart": line_chart(lines) if lines else None,
+        "summary": ", ".join(totals),
+        "currency": currency,
+        "others": sorted({each.currency for each in found} - {currency}),
     }
 
 
@@ -199,7 +227,8 @@ PANELS = [
         "outcomes", "Outcomes by strategy, 30 days", "b-5", "alerts.view_alertperformance", outcomes
     ),
     Panel("newest", "Newest alerts", "b-7", "alerts.view_alert", newest),
-    Panel("activity", "Last 24 hours", "", "alerts.view_alert", activity),
+    Panel("agents", "Realized by agents, 30 days", "b-5", "agents.view_agentperformance", agents),
+    Panel("activity", "Last 24 hours", "b-7", "alerts.view_alert", activity),
     Panel("latest", "Latest activity", "", "logs.view_recentactivity", latest),
     Panel("jobs", "Own jobs", "", "django_celery_beat.view_periodictask", own_jobs),
 ]

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
 from unfold.dataclasses import SearchResult
 
+from apps.agents.models import AgentDecision, AgentTrade, LLMCall, TradingAgent
 from apps.alerts.models import Alert
 from apps.bots.models import BotInstance, Trade
 from apps.executions.admin.shown import run_url
@@ -69,6 +70,31 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             listed("Paper performance", "show_chart", "bots.paperperformance"),
             listed("Bot performance", "query_stats", "bots.botperformance"),
             listed("Kept states", "save", "bots.botstate"),
+        ],
+    ),
+    (
+        "Agents",
+        [
+            Entry(
+                "League",
+                "trophy",
+                reverse_lazy("admin:agents_league"),
+                "agents.view_agentstanding",
+            ),
+            Entry(
+                "Agent scorecard",
+                "social_leaderboard",
+                reverse_lazy("admin:agents_scorecard"),
+                "agents.view_decisionoutcome",
+            ),
+            listed("Agents", "psychology", "agents.tradingagent"),
+            listed("Decisions", "rule", "agents.agentdecision"),
+            listed("Model calls", "forum", "agents.llmcall"),
+            listed("Agent trades", "currency_exchange", "agents.agenttrade"),
+            listed("Decision outcomes", "flag_circle", "agents.decisionoutcome"),
+            listed("Agent performance", "area_chart", "agents.agentperformance"),
+            listed("Standings", "format_list_numbered", "agents.agentstanding"),
+            listed("Model prices", "sell", "agents.llmprice"),
         ],
     ),
     (
@@ -211,7 +237,9 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
         *traces(request),
         *offers(request, term),
         *bots(request, term),
+        *agents(request, term),
         *trades(request),
+        *agent_rows(request),
         *runs(request),
         *instruments(request, term),
         *alerts(request, term),
@@ -237,12 +265,49 @@ def bots(request: HttpRequest, term: str) -> Iterator[SearchResult]:
             yield SearchResult(bot.pk, why, link, "smart_toy")
 
 
+def agents(request: HttpRequest, term: str) -> Iterator[SearchResult]:
+    """Yield the agents whose name holds what was typed."""
+    if request.user.has_perm("agents.view_tradingagent"):
+        found = TradingAgent.objects.filter(name__icontains=term).order_by("name", "pk")
+        for agent in found.only("name", "llm_model", "mode")[:MOST_FOUND]:
+            link = reverse("admin:agents_tradingagent_change", args=[agent.pk])
+            why = f"{agent.get_mode_display()} agent, asks {agent.llm_model}"
+            yield SearchResult(agent.name, why, link, "psychology")
+
+
+def ids_typed(request: HttpRequest) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Return the first and the last UUID that begin with what was typed, if any can."""
+    given = request.GET.get("s", "").strip().replace("-", "").lower()
+    if not BEGINS_AN_ID.fullmatch(given):
+        return None
+    return uuid.UUID(given.ljust(ID_DIGITS, "0")), uuid.UUID(given.ljust(ID_DIGITS, "f"))
+
+
+# What agents leave is found by its id: its model, what it is called, its sign.
+OF_AGENTS = (
+    (AgentTrade, "Agent trade", "currency_exchange"),
+    (AgentDecision, "Decision", "rule"),
+    (LLMCall, "Model call", "forum"),
+)
+
+
+def agent_rows(request: HttpRequest) -> Iterator[SearchResult]:
+    """Yield what agents left whose id begins with what was typed."""
+    ids = ids_typed(request)
+    for model, called, icon in OF_AGENTS if ids else ():
+        name = model._meta.model_name
+        if request.user.has_perm(f"agents.view_{name}"):
+            found = model._default_manager.filter(id__range=ids).order_by("id")
+            for pk, agent in found.values_list("pk", "agent__name")[:MOST_FOUND]:
+                link = reverse(f"admin:agents_{name}_change", args=[pk])
+                yield SearchResult(str(pk), f"{called} of {agent}", link, icon)
+
+
 def trades(request: HttpRequest) -> Iterator[SearchResult]:
     """Yield the trades whose id begins with what was typed; the index on it answers."""
-    given = request.GET.get("s", "").strip().replace("-", "").lower()
-    if BEGINS_AN_ID.fullmatch(given) and request.user.has_perm("bots.view_trade"):
-        first, last = (uuid.UUID(given.ljust(ID_DIGITS, filler)) for filler in "0f")
-        found = Trade.objects.filter(id__gte=first, id__lte=last).order_by("id")
+    ids = ids_typed(request)
+    if ids and request.user.has_perm("bots.view_trade"):
+        found = Trade.objects.filter(id__range=ids).order_by("id")
         told = found.only("symbol", "direction", "status", "bot_id")
         for trade in told[:MOST_FOUND]:
             link = reverse("admin:bots_trade_change", args=[quote(trade.pk)])

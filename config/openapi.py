@@ -9,8 +9,9 @@ Report into Blotter and read from it. JSON in, JSON out; every refusal is
 
 **Who you are.** `Authorization: Bearer <key>`, or HTTP Basic with the key as password under any
 name (`curl -u any:<key>`). Keys are given out by staff. A key carries scopes, `<app>:read` and
-`<app>:write`; write does not include read. A key may be bound to one bot or agent: then nothing
-of another one can be read or written through it.
+`<app>:write`; write does not include read. `agents:prompts` opens, beside `agents:read`, what
+models were asked and answered: such fields are in no answer unless `fields=` names them. A key may
+be bound to one bot or agent: then nothing of another one can be read or written through it.
 
 **Safe to retry.** Every thing has a key that the client chooses. Sent again unchanged it is
 `unchanged`; with other content it is refused with 409, naming the fields that differ. With an

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from apps.alerts import services
 from apps.alerts.choices import CheckpointStatus, PerformanceStatus
-from apps.alerts.domain.scorecard import FEW, ScorecardRow
+from apps.alerts.domain.scorecard import ScorecardRow
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.executions.choices import ExecutionStatus, Health
 from apps.executions.models import Execution
@@ -36,6 +36,8 @@ from apps.market.models import Candle, Feed, Instrument
 from apps.shared.admin.reads import About, counts_in_slots, estimate
 from apps.shared.partitions import month_of, next_month, partition_name
 from apps.shared.quant.intervals import wilson
+from apps.shared.quant.scorecards import FEW
+from config.agent_readings import AgentReadings
 from config.bot_readings import BotReadings
 from config.jobs import Job, jobs
 
@@ -62,7 +64,7 @@ TICKS = "celery"
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
 
-class Readings(BotReadings):
+class Readings(AgentReadings, BotReadings):
     """The state of everything at one moment."""
 
     FEW = FEW
@@ -73,6 +75,11 @@ class Readings(BotReadings):
     @property
     def hour(self) -> datetime:
         return self.at.replace(minute=0, second=0, microsecond=0)
+
+    @property
+    def told_links(self) -> set[str]:
+        """Return the pages of what is named by itself: a notification of it would be the second."""
+        return self.told_bot_links | self.told_agent_links
 
     # --- alerts ---------------------------------------------------------------------------
 

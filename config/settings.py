@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "apps.market",
     "apps.analysis",
     "apps.alerts",
+    "apps.agents",
     "apps.bots",
 ]
 
@@ -335,6 +336,12 @@ ALERT_CHECKPOINT_HOURS = [1, 3, 24, 72]
 ALERT_SUCCESS = {24: "5", 72: "10"}
 # How far ahead of the server's clock an alert or a candle may stand.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+
+# --- Agents -------------------------------------------------------------------------------
+
+# What an agent needs before the league judges it: closed trades with a known P&L, and days.
+LEAGUE_MIN_TRADES = env.integer("LEAGUE_MIN_TRADES", default=20, minimum=1)
+LEAGUE_MIN_DAYS = env.integer("LEAGUE_MIN_DAYS", default=7, minimum=0)
 
 # --- Executions and analyses ----------------------------------------------------------------
 

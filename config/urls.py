@@ -14,10 +14,12 @@ urlpatterns = [
     path("admin/logs/trace/", include("apps.logs.admin.urls")),
     path("admin/", admin.site.urls),
     path(
-        "api/v1/", include([root(["alerts", "analysis", "bots", "executions", "logs", "market"])])
+        "api/v1/",
+        include([root(["agents", "alerts", "analysis", "bots", "executions", "logs", "market"])]),
     ),
     path("api/v1/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/v1/docs/", DocsView.as_view(), name="api-docs"),
+    path("api/v1/agents/", include("apps.agents.api.urls")),
     path("api/v1/alerts/", include("apps.alerts.api.urls")),
     path("api/v1/analysis/", include("apps.analysis.api.urls")),
     path("api/v1/bots/", include("apps.bots.api.urls")),

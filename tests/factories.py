@@ -1,5 +1,6 @@
 """One maker per model: a valid row, different at each call, any of it overridable."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -8,6 +9,19 @@ from typing import Any
 from apps.access.models import ApiKey, IdempotencyRecord
 from apps.access.scopes import known_scopes
 from apps.access.services import IssuedKey, create_key
+from apps.agents.choices import Action, AgentMode, CallStatus, DecisionStatus, Period, Verdict
+from apps.agents.choices import OutcomeStatus as DecisionOutcomeStatus
+from apps.agents.choices import TradeStatus as AgentTradeStatus
+from apps.agents.models import (
+    AgentDecision,
+    AgentPerformance,
+    AgentStanding,
+    AgentTrade,
+    DecisionOutcome,
+    LLMCall,
+    LLMPrice,
+    TradingAgent,
+)
 from apps.alerts.choices import CheckpointStatus
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.analysis.choices import (
@@ -588,9 +602,230 @@ def make_bot_performance(**values: Any) -> BotPerformance:
     return BotPerformance.objects.create(bot=bot, **defaults | values)
 
 
+def make_agent(**values: Any) -> TradingAgent:
+    """Make an agent of pretended money: 10,000 US dollars, six coins."""
+    defaults = {
+        "name": f"Agent {next(_numbers)}",
+        "llm_model": "deepseek-chat",
+        "provider": "deepseek",
+        "mode": AgentMode.PAPER,
+        "initial_balance": Decimal(10_000),
+    }
+    return TradingAgent.objects.create(**defaults | values)
+
+
+def make_llm_price(**values: Any) -> LLMPrice:
+    defaults = {
+        "provider": "deepseek",
+        "model": f"model-{next(_numbers)}",
+        "valid_from": NOON,
+        "input_per_million": Decimal("0.27"),
+        "output_per_million": Decimal("1.10"),
+    }
+    return LLMPrice.objects.create(**defaults | values)
+
+
+def make_llm_call(**values: Any) -> LLMCall:
+    agent = values.pop("agent", None) or make_agent()
+    number = next(_numbers)
+    defaults = {
+        "id": uuid.uuid4(),
+        "timestamp": NOON + timedelta(seconds=number),
+        "cycle": number,
+        "status": CallStatus.ANSWERED,
+        "provider": agent.provider,
+        "model": agent.llm_model,
+        "prompt_version": "v1",
+        "prompt": f"The market as it stands, {number}.",
+        "answer": f"I hold everything, {number}.",
+        "tokens_in": 4_000,
+        "tokens_out": 500,
+        "cost": Decimal("0.00163"),
+        "cost_source": "table",
+        "latency_ms": 1_500,
+        "content_hash": f"{number:064x}",
+    }
+    return LLMCall.objects.create(agent=agent, **defaults | values)
+
+
+def make_agent_decision(**values: Any) -> AgentDecision:
+    """Make an accepted long of 2,000 US dollars in Bitcoin; of a call where one is given."""
+    call = values.get("call")
+    agent = values.pop("agent", None) or (call.agent if call else make_agent())
+    number = next(_numbers)
+    defaults = {
+        "timestamp": call.timestamp if call else NOON + timedelta(seconds=number),
+        "status": DecisionStatus.SUCCESS,
+        "action": Action.OPEN_LONG,
+        "coin": "BTC",
+        "symbol": "BTC/USD",
+        "direction": "long",
+        "size_usd": Decimal(2_000),
+        "leverage": Decimal(5),
+        "stop_loss_price": Decimal(49_000),
+        "take_profit_price": Decimal(53_000),
+        "confidence": Decimal("0.8"),
+        "entry_price": Decimal(50_000),
+        "account_value": Decimal(10_000),
+        "withdrawable": Decimal(10_000),
+        "reasoning": f"The trend is up on both frames, {number}.",
+        "prompt_version": call.prompt_version if call else "",
+        "content_hash": f"{number:064x}",
+    }
+    return AgentDecision.objects.create(agent=agent, **defaults | values)
+
+
+def make_decision_outcome(**values: Any) -> DecisionOutcome:
+    """Make what became of a decision: open; with ``settled=True`` it gained two percent."""
+    decision = values.pop("decision", None) or make_agent_decision()
+    settled = values.pop("settled", False)
+    defaults = {
+        "agent": decision.agent,
+        "symbol": decision.symbol,
+        "moment": decision.timestamp,
+        "action": decision.action,
+        "direction": decision.direction,
+        "confidence": decision.confidence,
+        "is_accepted": decision.status == DecisionStatus.SUCCESS,
+        "prompt_version": decision.prompt_version,
+        "target": decision.take_profit_price,
+        "stop": decision.stop_loss_price,
+        "due_at": decision.timestamp,
+    }
+    if settled:
+        defaults |= {
+            "status": DecisionOutcomeStatus.SETTLED,
+            "source": "test",
+            "granularity": Granularity.M5,
+            "entry_price": Decimal(50_000),
+            "price_1h": Decimal(50_250),
+            "price_4h": Decimal(50_500),
+            "price_24h": Decimal(51_000),
+            "change_1h": Decimal("0.5"),
+            "change_4h": Decimal(1),
+            "change_24h": Decimal(2),
+            "max_gain": Decimal(3),
+            "max_loss": Decimal(-1),
+            "first_touch": "none",
+            "is_hit": True,
+            "due_at": None,
+            "settled_at": decision.timestamp + timedelta(days=1),
+        }
+    return DecisionOutcome.objects.create(decision=decision, **defaults | values)
+
+
+def make_agent_trade(**values: Any) -> AgentTrade:
+    """Make an open long of 0.04 Bitcoin; with ``closed=True`` it went well."""
+    agent = values.pop("agent", None) or make_agent()
+    closed = values.pop("closed", False)
+    number = next(_numbers)
+    defaults = {
+        "coin": "BTC",
+        "symbol": "BTC/USD",
+        "side": "long",
+        "size": Decimal("0.04"),
+        "leverage": Decimal(5),
+        "entry_price": Decimal(50_000),
+        "entry_time": NOON + timedelta(seconds=number),
+        "entry_fees": Decimal(1),
+        "fees": Decimal(1),
+        "liquidation_price": Decimal(40_000),
+    }
+    if closed:
+        defaults |= {
+            "status": AgentTradeStatus.CLOSED,
+            "exit_price": Decimal(51_000),
+            "exit_time": NOON + timedelta(hours=1, seconds=number),
+            "exit_fees": Decimal(1),
+            "fees": Decimal(2),
+            "gross_pnl": Decimal(40),
+            "realized_pnl": Decimal(38),
+            "exit_reason": "target",
+        }
+    return AgentTrade.objects.create(agent=agent, **defaults | values)
+
+
+def make_agent_performance(**values: Any) -> AgentPerformance:
+    agent = values.pop("agent", None) or make_agent()
+    defaults = {
+        "snapshot_time": NOON + next(_numbers) * timedelta(minutes=15),
+        "total_value": Decimal(10_450),
+        "cash_balance": Decimal(10_400),
+        "position_value": Decimal(50),
+        "realized_pnl": Decimal(400),
+        "unrealized_pnl": Decimal(50),
+        "total_pnl": Decimal(450),
+        "roi_percent": Decimal("4.5"),
+        "num_trades": 3,
+        "num_winning_trades": 2,
+        "num_losing_trades": 1,
+        "win_rate": Decimal("66.66666667"),
+        "avg_win": Decimal(250),
+        "avg_loss": Decimal(-100),
+        "profit_factor": 5.0,
+        "max_drawdown": Decimal(100),
+        "max_drawdown_percent": Decimal("0.97087379"),
+        "fees": Decimal(6),
+        "model_cost": Decimal("0.5"),
+        "peak_value": Decimal(10_450),
+        "reasons": {"sharpe_ratio": "Returns of at least two days are needed."},
+    }
+    return AgentPerformance.objects.create(agent=agent, **defaults | values)
+
+
+def make_agent_standing(**values: Any) -> AgentStanding:
+    agent = values.pop("agent", None) or make_agent()
+    defaults = {
+        "period": Period.ALL,
+        "computed_at": NOON + timedelta(seconds=next(_numbers)),
+        "began_at": NOON - timedelta(days=30),
+        "days": Decimal(30),
+        "rank": 1,
+        "rank_low": 1,
+        "rank_high": 2,
+        "verdict": Verdict.BETTER,
+        "verdict_reason": "The whole interval of its return lies above zero.",
+        "net_return": Decimal("4.2"),
+        "return_low": Decimal("1.1"),
+        "return_high": Decimal("7.9"),
+        "net_pnl": Decimal(450),
+        "model_cost": Decimal(30),
+        "max_drawdown_percent": Decimal("2.5"),
+        "sharpe_ratio": 1.4,
+        "trades": 40,
+        "winning_trades": 26,
+        "calls": 1_000,
+        "decisions": 6_000,
+        "accepted": 5_700,
+        "rejected": 200,
+        "failed": 40,
+        "unreadable": 60,
+        "holds": 5_500,
+        "model_share": Decimal("0.95"),
+        "model_share_low": Decimal("0.944"),
+        "model_share_high": Decimal("0.955"),
+        "cost_per_decision": Decimal("0.005"),
+        "judged": 100,
+        "hits": 60,
+        "hit_rate": Decimal("0.6"),
+        "brier": 0.21,
+        "hold_return": Decimal("3.1"),
+        "equal_return": Decimal("2.7"),
+    }
+    return AgentStanding.objects.create(agent=agent, **defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
+    "agents.AgentDecision": make_agent_decision,
+    "agents.AgentPerformance": make_agent_performance,
+    "agents.AgentStanding": make_agent_standing,
+    "agents.AgentTrade": make_agent_trade,
+    "agents.DecisionOutcome": make_decision_outcome,
+    "agents.LLMCall": make_llm_call,
+    "agents.LLMPrice": make_llm_price,
+    "agents.TradingAgent": make_agent,
     "alerts.Alert": make_alert,
     "alerts.AlertPerformance": make_performance,
     "alerts.TrackedPrice": make_tracked_price,

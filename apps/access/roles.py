@@ -19,9 +19,10 @@ class Role(StrEnum):
     ADMINISTRATOR = "Administrator"
 
 
-ACTIONS = {"v": "view", "a": "add", "c": "change", "d": "delete"}
+ACTIONS = {"v": "view", "a": "add", "c": "change", "d": "delete", "r": "read"}
 
 # v view, a add, c change, d delete. Actions of admin pages (acknowledge, pause) need change.
+# r read: the private texts of a row that may be viewed, a permission of its own in Meta.
 TABLE: dict[str, tuple[str, str, str, str]] = {
     #                                 Viewer, Operator, Risk, Administrator
     "access.apikey": ("v", "v", "v", "vac"),
@@ -67,6 +68,14 @@ TABLE: dict[str, tuple[str, str, str, str]] = {
     "bots.paperportfolio": ("v", "vac", "vac", "vacd"),
     "bots.papertrade": ("v", "v", "v", "v"),
     "bots.paperperformance": ("v", "v", "v", "v"),
+    "agents.tradingagent": ("v", "vac", "vc", "vacd"),
+    "agents.llmprice": ("v", "vac", "v", "vacd"),
+    "agents.llmcall": ("v", "v", "vr", "vr"),
+    "agents.agentdecision": ("v", "v", "v", "v"),
+    "agents.decisionoutcome": ("v", "v", "v", "v"),
+    "agents.agenttrade": ("v", "vc", "vc", "vc"),
+    "agents.agentperformance": ("v", "v", "v", "v"),
+    "agents.agentstanding": ("v", "v", "v", "v"),
     # Not ours
     "auth.user": ("", "", "", "vacd"),
     "auth.group": ("", "", "", "vacd"),
@@ -78,7 +87,7 @@ TABLE: dict[str, tuple[str, str, str, str]] = {
 
 
 def allowed(model: str, role: Role) -> set[str]:
-    """Return the actions (view, add, change, delete) of a role on ``app.model``."""
+    """Return the actions (view, add, change, delete, read) of a role on ``app.model``."""
     letters = TABLE[model][list(Role).index(role)]
     return {ACTIONS[letter] for letter in letters}
 

@@ -6,10 +6,14 @@
     light: {
       text: "#4a5565", grid: "#eef0f3", border: "#d1d5dc", up: "#15803d", down: "#dc2626",
       success: "#15803d", danger: "#b91c1c", warning: "#b45309", info: "#155dfc", default: "#6a7282",
+      1: "#155dfc", 2: "#c2410c", 3: "#15803d", 4: "#7e22ce", 5: "#be123c",
+      6: "#0e7490", 7: "#a16207", 8: "#4d7c0f", 9: "#c026d3", 10: "#334155",
     },
     dark: {
       text: "#b4bcc8", grid: "#1e2939", border: "#364153", up: "#22c55e", down: "#f87171",
       success: "#4ade80", danger: "#f87171", warning: "#fbbf24", info: "#60a5fa", default: "#99a1af",
+      1: "#60a5fa", 2: "#fb923c", 3: "#4ade80", 4: "#c084fc", 5: "#fb7185",
+      6: "#22d3ee", 7: "#facc15", 8: "#a3e635", 9: "#e879f9", 10: "#e2e8f0",
     },
   };
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -62,10 +66,11 @@
       this.append(this.box);
       const places = data.precision ?? 2;
       this.places = places;
+      this.unit = data.unit ?? "";
       this.chart = LightweightCharts.createChart(this.box, {
         autoSize: true,
         layout: { attributionLogo: true, fontFamily: "Inter, sans-serif", background: { color: "transparent" } },
-        localization: { timeFormatter: localTime, priceFormatter: (price) => grouped(price, places) },
+        localization: { timeFormatter: localTime, priceFormatter: (price) => grouped(price, places) + this.unit },
         timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: tickWords, minBarSpacing: 0.05 },
         rightPriceScale: { scaleMargins: { top: 0.08, bottom: 0.22 } },
         crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
@@ -180,20 +185,58 @@
       this.makeChart(data);
       this.series = data.series.map((series) => {
         const line = this.chart.addSeries(LightweightCharts.LineSeries, {
-          lineWidth: 2, title: series.name,
+          lineWidth: series.quiet ? 1 : 2,
+          lineStyle: LightweightCharts.LineStyle[series.dashed ? "Dashed" : "Solid"],
+          // Names at the edge would cover each other; the legend has them.
+          title: data.legend ? "" : series.name,
+          lastValueVisible: !data.legend, priceLineVisible: !data.legend,
           priceFormat: { type: "price", precision: this.places, minMove: 10 ** -this.places },
         });
         line.setData(series.points.map(([time, value]) => ({ time, value: Number(value) })));
-        return [series, line];
+        return [series, line, series.markers ? LightweightCharts.createSeriesMarkers(line, []) : null];
       });
+      if (data.legend) this.makeLegend();
       this.paint();
       this.chart.timeScale().fitContent();
     }
 
+    // A color, a name and a value for each line: the last one, or the one pointed at.
+    makeLegend() {
+      this.legend = document.createElement("ul");
+      this.legend.className = "b-line-legend";
+      this.entries = this.series.map(([series, line]) => {
+        const entry = document.createElement("li");
+        const [swatch, name, value] = ["i", "span", "b"].map((tag) => document.createElement(tag));
+        swatch.className = series.dashed ? "b-dashed" : "";
+        name.textContent = series.name;
+        entry.append(swatch, name, value);
+        this.legend.append(entry);
+        return { line, swatch, value, last: series.points.at(-1)?.[1], tone: series.tone };
+      });
+      this.prepend(this.legend);
+      const say = (pointed) => this.entries.forEach((entry) => {
+        const number = pointed?.get(entry.line)?.value ?? entry.last;
+        const words = number === undefined ? "" : grouped(Number(number), this.places) + this.unit;
+        entry.value.textContent = words.replace("-", "\u2212");
+      });
+      say(null);
+      this.chart.subscribeCrosshairMove((move) => say(move.seriesData));
+    }
+
     paint() {
       if (!this.chart) return;
+      const colors = palette();
       this.chart.applyOptions(this.colors());
-      this.series.forEach(([series, line]) => line.applyOptions({ color: palette()[series.tone] }));
+      this.series.forEach(([series, line, markers]) => {
+        line.applyOptions({ color: series.quiet ? faded(colors[series.tone], 0.75) : colors[series.tone] });
+        markers?.setMarkers(series.markers.map((marker) => ({ ...marker, color: colors[marker.tone], size: 1 })));
+      });
+      this.entries?.forEach(({ swatch, tone }) => { swatch.style.color = colors[tone]; });
+    }
+
+    destroy() {
+      super.destroy();
+      this.entries = null;
     }
   }
 

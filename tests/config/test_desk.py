@@ -45,8 +45,9 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # Readings of the desk itself, cold: see the properties of Readings. Of bots: how many stand how,
-# those in trouble and what they hold, open trades, what was realized, limits.
-MOST_QUERIES = 33
+# those in trouble and what they hold, open trades, what was realized, limits. Of agents: who there
+# is, what they spent, decided and realized, and who is near liquidation.
+MOST_QUERIES = 37
 SEARCH = "/admin/search/"
 
 

@@ -14,7 +14,7 @@ LOOKS = (("light", 1440), ("dark", 390))
 # What stands on each page, and how many charts it draws.
 PAGES = {
     "login": ("Log in", 0),
-    "desk": ("What needs me now?", 3),
+    "desk": ("What needs me now?", 4),
     "instrument": ("Last candle ended", 1),
     "alert": ("Where this strategy stands", 1),
     "scorecard": ("Outcomes by strategy", 0),
@@ -45,8 +45,13 @@ PAGES = {
     "limit": ("Price path", 1),
     "lot": ("Limits on it", 0),
     "portfolio": ("Worth over time", 1),
-    "docs": ("/api/v1/alerts/alerts/", 0),
+    "league": ("Coin Toss", 1),
+    "agent": ("Trend Follower", 1),
+    "decision": ("What it was asked, and what it answered", 2),
+    "agent trade": ("What came of it", 1),
+    "docs": ("/api/v1/agents/agents/", 0),
 }
+DECISIONS = "/admin/agents/agentdecision/"
 CAUSE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARKUP = '<img src=x onerror="window.broken=1">'
 SCRIPT = "<script>window.broken=1</script>"
@@ -179,6 +184,10 @@ def addresses(product, browser, login):
         "limit": "/admin/bots/tradinglimit/demo-goog-target/change/",
         "lot": "/admin/bots/position/demo-goog-1/change/",
         "portfolio": first("/admin/bots/paperportfolio/"),
+        "league": "/admin/agents/agentstanding/league/",
+        "agent": first("/admin/agents/tradingagent/?q=Trend"),
+        "decision": first(f"{DECISIONS}?outcome__is_hit__exact=1&timestamp_last=all"),
+        "agent trade": first("/admin/agents/agenttrade/?status__exact=closed"),
         "docs": "/api/v1/docs/",
     }
     pair = (found["analysis"], first("/admin/analysis/analysis/?q=Balanced+-+1d"))
