@@ -8,6 +8,7 @@ from django.urls import path
 from drf_spectacular.generators import SchemaGenerator
 
 from apps.market.models import Instrument
+from apps.shared.api import private
 from apps.shared.api.filters import ANY_OF
 from apps.shared.api.private import Private
 from apps.shared.api.viewsets import ReadOnlyViewSet
@@ -98,6 +99,19 @@ class TestPrivateColumn:
 
     def test_beside_an_unknown_name_is_no_excuse(self, address):
         assert reader("market:write").get(f"{address}?fields=sector,x").status_code == 400
+
+
+class TestAPageOfThem:
+    def test_holds_fewer_rows_and_goes_on_behind_them(self, monkeypatch):
+        monkeypatch.setattr(private, "MOST_ROWS", 2)
+        for number in range(4):
+            make_instrument(symbol=f"X{number}", sector="x")
+
+        page = reader("market:write").get(f"{LIST}?fields=symbol,sector&limit=1000").json()
+
+        assert len(page["results"]) == 2
+        assert len(reader("market:write").get(page["next"]).json()["results"]) == 2
+        assert len(reader().get(f"{LIST}?limit=1000").json()["results"]) == 5
 
 
 class TestSearching:

@@ -19,7 +19,7 @@ from apps.shared.api.filters import field_at, parameters
 from apps.shared.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from apps.shared.api.parsing import CSV, JSON, LINES
 from apps.shared.api.permissions import needed_scope
-from apps.shared.api.private import PrivateFields
+from apps.shared.api.private import MOST_ROWS, PrivateFields
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -211,7 +211,8 @@ class Schema(AutoSchema):
         about = "Only these columns, by comma."
         for name, needed in self._private.items():
             names.append(name)
-            about += f" `{name}` is answered only where it is named, to scope `{needed.scope}`."
+            about += f" `{name}` is answered only where it is named, to scope `{needed.scope}`"
+            about += f", at most {MOST_ROWS} rows at a time."
         return schemas.query_parameter(
             "fields",
             about,

@@ -8,6 +8,9 @@ from rest_framework.request import Request
 from apps.shared.api import filters, listing
 from apps.shared.api.errors import ApiError
 
+# Private are texts of up to a million characters: no more rows of them make a page.
+MOST_ROWS = 50
+
 
 class Private(NamedTuple):
     """What it takes to read a private column: a scope of keys, a permission of staff.

@@ -83,6 +83,8 @@ class ReadOnlyViewSet(GenericViewSet[Any]):
         ordering = self.ordering_of(filters.single(query, "ordering"))
         fields = self.fields_of(filters.single(query, "fields"))
         limit = pagination.read_limit(filters.single(query, "limit"))
+        if set(fields) & set(self.private_fields):
+            limit = min(limit, private.MOST_ROWS)
         text = filters.single(query, "cursor")
         resource = request.path
         cursor = pagination.read_cursor(text, resource, ordering) if text else None
