@@ -25,12 +25,13 @@ LEASE_SECONDS = 4
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have these tests last, in their order: products run no longer than they must.
 
-    Where several workers share the suite, one of them has all of these.
+    Where several workers share the suite, whoever has a product has all of its tests.
     """
     items.sort(key=lambda item: HERE in item.path.parents)
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("products"))
+            on_demo = "demo_product" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("demo" if on_demo else "products"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,12 +20,12 @@ from apps.agents.models import AgentTrade
 from apps.agents.models.trades import PNL_UNKNOWN
 from apps.agents.services import trades
 from apps.logs.api.callers import DecisionPermission
-from apps.shared.api import batches, filters, parsing, structs
+from apps.shared.api import filters, parsing
+from apps.shared.api.describing import DescribedViewSet
 from apps.shared.api.filters import ANY_OF, RANGE, Narrowing
 from apps.shared.api.openapi import STORED_ROW, describe
-from apps.shared.api.permissions import refuse_others
 from apps.shared.api.rows import Row
-from apps.shared.api.viewsets import BODY_BYTES, EntityViewSet
+from apps.shared.api.viewsets import BODY_BYTES
 from apps.shared.api.writing import once
 from apps.shared.ingest import Ingested
 
@@ -43,7 +43,7 @@ def of_unknown(rows: QuerySet[Any], unknown: bool) -> QuerySet[Any]:
     return rows.filter(PNL_UNKNOWN) if unknown else rows.exclude(PNL_UNKNOWN)
 
 
-class AgentTradeViewSet(EntityViewSet):
+class AgentTradeViewSet(DescribedViewSet):
     """Round trips of agents, born of a decision or told alone.
 
     POST opens a trade, or tells of one that is over; the same again is harmless whatever the
@@ -115,37 +115,8 @@ class AgentTradeViewSet(EntityViewSet):
     def store(self, rows: Sequence[AgentTradeRow]) -> Ingested:
         return trades.store_trades(rows, now=timezone.now())
 
-    # --- What describes a trade -----------------------------------------------------------
-
-    def update(self, request: Request, **kwargs: str) -> HttpResponse:
-        """Replace all that describes a trade; what is left out becomes empty."""
-        row = structs.read_row(AgentTradeDescriptionRow, self.description_sent(request))
-        if isinstance(row, list):
-            raise batches.invalid(row)
-        return self.described(msgspec.structs.asdict(row))
-
-    def partial_update(self, request: Request, **kwargs: str) -> HttpResponse:
-        """Change what is sent of what describes a trade."""
-        sent = self.description_sent(request)
-        changes = structs.read_fields(AgentTradeDescriptionRow, sent, partial=True)
-        if isinstance(changes, list):
-            raise batches.invalid(changes)
-        return self.described(changes)
-
-    def described(self, values: Mapping[str, Any]) -> HttpResponse:
-        """Write what describes the trade of the address, and answer it."""
-        trade_id = self.trade_id()
-        once(lambda: trades.describe_trade(trade_id=trade_id, values=values, now=timezone.now()))
-        return self.stored(self.found())
-
-    def description_sent(self, request: Request) -> Any:
-        """Return the object of a PUT or PATCH, which moves neither money nor state."""
-        filters.check_known(request._request.GET, [])
-        sent = self.read_sent(request)
-        if not isinstance(sent, Mapping):
-            return sent
-        refuse_others(request, self, sent, partial=True)
-        return {name: value for name, value in sent.items() if name != "id"}
+    def describe_thing(self, pk: str, values: Mapping[str, Any]) -> Any:
+        return trades.describe_trade(trade_id=pk, values=values, now=timezone.now())
 
     # --- How a trade ends -----------------------------------------------------------------
 
@@ -158,7 +129,7 @@ class AgentTradeViewSet(EntityViewSet):
         an ``exit_price`` (an empty body will do) its P&L is unknown, until another close tells it.
         """
         row = self.read_verb(request, AgentTradeCloseRow)
-        trade_id = self.trade_id()
+        trade_id = self.pk_found()
         report = trades.CloseReport(**msgspec.structs.asdict(row))
         once(lambda: trades.close_trade(trade_id=trade_id, report=report, now=timezone.now()))
         return self.stored(self.found())
@@ -168,18 +139,11 @@ class AgentTradeViewSet(EntityViewSet):
     def cancel(self, request: Request, **kwargs: str) -> HttpResponse:
         """Call off a trade that is open; again it has no effect."""
         row = self.read_verb(request, AgentTradeCancelRow)
-        trade_id = self.trade_id()
+        trade_id = self.pk_found()
         once(lambda: trades.cancel_trade(trade_id=trade_id, reason=row.reason, now=timezone.now()))
         return self.stored(self.found())
 
     # --- Helpers --------------------------------------------------------------------------
-
-    def trade_id(self) -> str:
-        """Return the id in the address, where the caller may see its trade."""
-        pk = self.found().values_list("pk", flat=True).first()
-        if pk is None:
-            raise Http404
-        return str(pk)
 
     def read_verb(self, request: Request, row: type[R]) -> R:
         """Return the body of a verb; where there is none, one that tells nothing."""

@@ -16,6 +16,7 @@ from apps.shared.quant.money import (
     kept,
     number_faults,
     settle,
+    time_faults,
     total,
 )
 
@@ -239,7 +240,7 @@ def faults(row: TradeLike, *, now: datetime, ahead: timedelta) -> list[FieldErro
         ]
         if row.exit_reason and row.status == OPEN:
             found.append(error("exit_reason", "not_closed", "A trade that is open has no exit."))
-    found += times(row.entry_time, row.exit_time, now=now, ahead=ahead)
+    found += time_faults(row.entry_time, row.exit_time, now=now, ahead=ahead)
     if not found:
         found += fee_faults(row.entry_fees, row.exit_fees, row.fees)
     return found
@@ -261,20 +262,6 @@ def _named(row: TradeLike) -> Iterator[FieldError]:
     if row.size is None:
         message = "Is not told, and does not follow from a decision and a price at its time."
         yield error("size", "required", message)
-
-
-def times(
-    entry_time: datetime | None, exit_time: datetime | None, *, now: datetime, ahead: timedelta
-) -> list[FieldError]:
-    """Return what is wrong with the times of entry and exit."""
-    found = [
-        error(name, "in_future", "Lies in the future.")
-        for name, moment in (("entry_time", entry_time), ("exit_time", exit_time))
-        if moment is not None and moment > now + ahead
-    ]
-    if entry_time is not None and exit_time is not None and exit_time < entry_time:
-        found.append(error("exit_time", "before_entry", "Must not lie before entry_time."))
-    return found
 
 
 def leverage_faults(leverage: Decimal) -> Iterator[FieldError]:

@@ -15,7 +15,7 @@ from apps.agents.models import AgentDecision, AgentTrade
 from apps.agents.services.trade_rows import Decided, closing_decision_faults, text_or_none
 from apps.logs.services.events import record_trading_event
 from apps.shared.errors import Conflict, DomainError, FieldError
-from apps.shared.quant.money import number_faults, total
+from apps.shared.quant.money import number_faults, time_faults, total
 
 EMPTY: Final = (None, "")
 # Fields of a report under the names of their columns; those alike in both are not here.
@@ -194,7 +194,7 @@ def check(report: CloseReport, trade: AgentTrade, *, now: datetime) -> None:
     if not errors:
         errors += trades.fee_faults(trade.entry_fees, report.exit_fees, report.fees)
     ahead = settings.CLOCK_TOLERANCE
-    errors += trades.times(trade.entry_time, report.exit_time, now=now, ahead=ahead)
+    errors += time_faults(trade.entry_time, report.exit_time, now=now, ahead=ahead)
     if report.exit_price is not None and report.entry_price is None and trade.entry_price is None:
         errors.append(trades.no_entry())
     if report.close_decision_id is not None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -22,13 +22,13 @@ from apps.bots.api.rows_trades import (
 from apps.bots.models import Trade
 from apps.bots.services import trade_summaries, trades
 from apps.logs.api.callers import DecisionPermission
-from apps.shared.api import batches, filters, parsing, structs
+from apps.shared.api import filters, parsing
 from apps.shared.api.answers import plain_values
+from apps.shared.api.describing import DescribedViewSet
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE
 from apps.shared.api.openapi import STORED_ROW, describe
-from apps.shared.api.permissions import refuse_others
 from apps.shared.api.rows import Row
-from apps.shared.api.viewsets import BODY_BYTES, EntityViewSet, answer
+from apps.shared.api.viewsets import BODY_BYTES, answer
 from apps.shared.api.writing import once
 from apps.shared.ingest import Ingested
 from apps.shared.wakeups import wake
@@ -47,7 +47,7 @@ SUMMARY_FILTERS: filters.FilterFields = {
 }
 
 
-class TradeViewSet(EntityViewSet):
+class TradeViewSet(DescribedViewSet):
     """Round trips of bots, and the parts in which they were closed.
 
     POST opens a trade, or tells of one that is over; the same again is harmless whatever the
@@ -134,37 +134,8 @@ class TradeViewSet(EntityViewSet):
             wake(CHECK_LIMITS)
         return outcome
 
-    # --- What describes a trade -----------------------------------------------------------
-
-    def update(self, request: Request, **kwargs: str) -> HttpResponse:
-        """Replace all that describes a trade; what is left out becomes empty."""
-        row = structs.read_row(TradeDescriptionRow, self.description_sent(request))
-        if isinstance(row, list):
-            raise batches.invalid(row)
-        return self.described(msgspec.structs.asdict(row))
-
-    def partial_update(self, request: Request, **kwargs: str) -> HttpResponse:
-        """Change what is sent of what describes a trade."""
-        sent = self.description_sent(request)
-        changes = structs.read_fields(TradeDescriptionRow, sent, partial=True)
-        if isinstance(changes, list):
-            raise batches.invalid(changes)
-        return self.described(changes)
-
-    def described(self, values: Mapping[str, Any]) -> HttpResponse:
-        """Write what describes the trade of the address, and answer it."""
-        trade_id = self.trade_id()
-        once(lambda: trades.describe_trade(trade_id=trade_id, values=values, now=timezone.now()))
-        return self.stored(self.found())
-
-    def description_sent(self, request: Request) -> Any:
-        """Return the object of a PUT or PATCH, which moves neither money nor state."""
-        filters.check_known(request._request.GET, [])
-        sent = self.read_sent(request)
-        if not isinstance(sent, Mapping):
-            return sent
-        refuse_others(request, self, sent, partial=True)
-        return {name: value for name, value in sent.items() if name != "id"}
+    def describe_thing(self, pk: str, values: Mapping[str, Any]) -> Any:
+        return trades.describe_trade(trade_id=pk, values=values, now=timezone.now())
 
     # --- How a trade ends -----------------------------------------------------------------
 
@@ -178,7 +149,7 @@ class TradeViewSet(EntityViewSet):
         the name "last" in the name space of the trade's id.
         """
         row = self.read_one_row(request, CloseRow)
-        trade_id = self.trade_id()
+        trade_id = self.pk_found()
         report = trades.ExitReport(**msgspec.structs.asdict(row))
         once(lambda: trades.close_trade(trade_id=trade_id, report=report, now=timezone.now()))
         wake(CHECK_LIMITS)
@@ -193,7 +164,7 @@ class TradeViewSet(EntityViewSet):
         (``more_than_remaining``).
         """
         row = self.read_one_row(request, PartialExitRow)
-        trade_id = self.trade_id()
+        trade_id = self.pk_found()
         report = trades.PartReport(**msgspec.structs.asdict(row))
         part, created = once(
             lambda: trades.exit_part(trade_id=trade_id, report=report, now=timezone.now())
@@ -208,7 +179,7 @@ class TradeViewSet(EntityViewSet):
         filters.check_known(request._request.GET, [])
         body = parsing.read_body(request._request, BODY_BYTES)
         row = CancelRow() if parsing.empty_body(body) else self.read_one(request, CancelRow)
-        trade_id = self.trade_id()
+        trade_id = self.pk_found()
         once(lambda: trades.cancel_trade(trade_id=trade_id, reason=row.reason, now=timezone.now()))
         return self.stored(self.found())
 
@@ -237,13 +208,6 @@ class TradeViewSet(EntityViewSet):
         return answer(plain_values({"results": results}))
 
     # --- Helpers --------------------------------------------------------------------------
-
-    def trade_id(self) -> str:
-        """Return the id in the address, where the caller may see its trade."""
-        pk = self.found().values_list("pk", flat=True).first()
-        if pk is None:
-            raise Http404
-        return str(pk)
 
     def read_one_row(self, request: Request, row: type[R]) -> R:
         """Return the body of a verb, which must be there."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from apps.bots.choices import TradeStatus
 from apps.shared.errors import DomainError, FieldError
-from apps.shared.quant.money import EXACT, SIGNS, number_faults, rate_faults
+from apps.shared.quant.money import EXACT, SIGNS, number_faults, rate_faults, time_faults
 
 OPEN, CLOSED, CANCELLED = TradeStatus.OPEN, TradeStatus.CLOSED, TradeStatus.CANCELLED
 # A final state is never left.
@@ -105,21 +105,7 @@ def faults(row: TradeLike, *, now: datetime, ahead: timedelta) -> list[FieldErro
         ]
         if row.exit_reason and row.status == OPEN:
             found.append(_error("exit_reason", "not_closed", "A trade that is open has no exit."))
-    found += times(row.entry_time, row.exit_time, now=now, ahead=ahead)
-    return found
-
-
-def times(
-    entry_time: datetime | None, exit_time: datetime | None, *, now: datetime, ahead: timedelta
-) -> list[FieldError]:
-    """Return what is wrong with the times of entry and exit."""
-    found = [
-        _error(name, "in_future", "Lies in the future.")
-        for name, moment in (("entry_time", entry_time), ("exit_time", exit_time))
-        if moment is not None and moment > now + ahead
-    ]
-    if entry_time is not None and exit_time is not None and exit_time < entry_time:
-        found.append(_error("exit_time", "before_entry", "Must not lie before entry_time."))
+    found += time_faults(row.entry_time, row.exit_time, now=now, ahead=ahead)
     return found
 
 

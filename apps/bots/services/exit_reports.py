@@ -104,7 +104,7 @@ def check(report: ExitReport, trade: Trade, *, now: datetime) -> None:
     if report.commission_rate is not None:
         errors += money.rate_faults(report.commission_rate)
     ahead = settings.CLOCK_TOLERANCE
-    errors += trades.times(trade.entry_time, report.exit_time, now=now, ahead=ahead)
+    errors += money.time_faults(trade.entry_time, report.exit_time, now=now, ahead=ahead)
     if trade.entry_price is None or trade.size is None:
         message = "The price or size at which this trade was entered is not known."
         errors.append(FieldError("", "no_entry", message))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -191,6 +192,23 @@ def _fits(value: Decimal, places: int) -> bool:
         return True
     exponent = value.normalize(EXACT).as_tuple().exponent
     return isinstance(exponent, int) and -exponent <= places
+
+
+def time_faults(
+    entry_time: datetime | None, exit_time: datetime | None, *, now: datetime, ahead: timedelta
+) -> list[FieldError]:
+    """Return what is wrong with the times of entry and exit.
+
+    ``ahead`` is how far a time may stand before ``now``.
+    """
+    found = [
+        _error(name, "in_future", "Lies in the future.")
+        for name, moment in (("entry_time", entry_time), ("exit_time", exit_time))
+        if moment is not None and moment > now + ahead
+    ]
+    if entry_time is not None and exit_time is not None and exit_time < entry_time:
+        found.append(_error("exit_time", "before_entry", "Must not lie before entry_time."))
+    return found
 
 
 def _error(name: str, code: str, message: str) -> FieldError:
