@@ -14,7 +14,8 @@ from apps.agents.choices import AgentMode, AgentStatus, DecisionStatus
 from apps.agents.domain.costs import BudgetState, budget_state
 from apps.agents.models import AgentDecision, AgentTrade, LLMCall, TradingAgent
 
-MOST_AGENTS = 200
+# What the desk counts and adds up is of all of them: more than anybody runs.
+MOST_AGENTS = 1_000
 MOST_NEAR = 20
 # From this distance to its liquidation on, a fifth of the price, a position is named.
 NEAR_LIQUIDATION = Decimal("0.2")

@@ -157,17 +157,15 @@ def load(tapes: Mapping[str, Sequence[CandleRow]], *, since: datetime, now: date
     """Tell of all cycles what the candles say; return what was added, as text."""
     if not set(COINS.values()) <= set(tapes):
         return "0 agents, 0 decisions"
-    begin(since=since, now=now)
-    ours = LLMCall.objects.filter(agent__in=[agent.id for agent in AGENTS])
-    told = set(ours.values_list("pk", flat=True))
+    ours = begin(since=since, now=now)
+    ids = [uuid.UUID(agent.id) for agent in ours]
+    told = set(LLMCall.objects.filter(agent__in=ids).values_list("pk", flat=True))
     before = AgentDecision.objects.count()
     for cycle in cycles(tapes, since=since, now=now):
         calls = [
-            call
-            for agent in AGENTS
-            if cycle.at >= since - agent.span
-            for call in [call_of(agent, cycle)]
-            if uuid.UUID(call.id) not in told
+            call_of(agent, cycle)
+            for agent in ours
+            if cycle.at >= since - agent.span and call_id(agent, cycle) not in told
         ]
         if calls:
             touch_exits(cycle)
@@ -182,29 +180,43 @@ def load(tapes: Mapping[str, Sequence[CandleRow]], *, since: datetime, now: date
     return f"{len(AGENTS)} agents, {added:,} decisions"
 
 
-def begin(*, since: datetime, now: datetime) -> None:
-    """Register those who are not known, and what their models cost."""
-    known = set(TradingAgent.objects.values_list("name", flat=True))
-    register_agents(
-        [
-            AgentRow(
-                id=agent.id,
-                name=agent.name,
-                llm_model=agent.model,
-                provider="demo",
-                mode=agent.mode.value,
-                initial_balance=Decimal(10_000),
-                max_leverage=5,
-                coins=COINS,
-                daily_budget=agent.budget,
-                strategy_description=agent.strategy,
-            )
-            for agent in AGENTS
-            if agent.name not in known
-        ],
-        now=now,
+def begin(*, since: datetime, now: datetime) -> list[DemoAgent]:
+    """Register those who are not known, with what their models cost; return those that are ours.
+
+    What staff have made of an agent or a price since stays as it is, and an agent of somebody
+    else that has one of the names is left alone.
+    """
+    ids = [agent.id for agent in AGENTS]
+    known = {str(pk) for pk in TradingAgent.objects.filter(pk__in=ids).values_list("pk", flat=True)}
+    new = [agent for agent in AGENTS if agent.id not in known]
+    names = [agent.name for agent in new]
+    taken = set(TradingAgent.objects.filter(name__in=names).values_list("name", flat=True))
+    new = [agent for agent in new if agent.name not in taken]
+    if new:
+        register_agents([registration(agent) for agent in new], now=now)
+        store_prices(prices(since), now=now, replace=False)
+    return [agent for agent in AGENTS if agent.id in known or agent in new]
+
+
+def registration(agent: DemoAgent) -> AgentRow:
+    """Return an agent as it registers."""
+    return AgentRow(
+        id=agent.id,
+        name=agent.name,
+        llm_model=agent.model,
+        provider="demo",
+        mode=agent.mode.value,
+        initial_balance=Decimal(10_000),
+        max_leverage=5,
+        coins=COINS,
+        daily_budget=agent.budget,
+        strategy_description=agent.strategy,
     )
-    rows = [
+
+
+def prices(since: datetime) -> list[PriceRow]:
+    """Return what the models cost, from before the first call on."""
+    return [
         PriceRow(
             provider=provider,
             model=model,
@@ -214,7 +226,6 @@ def begin(*, since: datetime, now: datetime) -> None:
         )
         for provider, model, cost_in, cost_out in PRICES
     ]
-    store_prices(rows, now=now)
 
 
 def cycles(
@@ -239,6 +250,10 @@ def cycles(
 # --- What an agent asks and is answered ------------------------------------------------------
 
 
+def call_id(agent: DemoAgent, cycle: Cycle) -> uuid.UUID:
+    return uuid.uuid5(NAMES, f"{agent.name} {cycle.at.isoformat()}")
+
+
 def call_of(agent: DemoAgent, cycle: Cycle) -> CallRow:
     """Return the question of an agent and what its rule answers, as a model would."""
     held = {
@@ -252,7 +267,7 @@ def call_of(agent: DemoAgent, cycle: Cycle) -> CallRow:
         answer = answer[: len(answer) // 8]
     tokens = len(answer) // LETTERS_PER_TOKEN
     return CallRow(
-        id=str(uuid.uuid5(NAMES, f"{agent.name} {cycle.at.isoformat()}")),
+        id=str(call_id(agent, cycle)),
         agent_id=agent.id,
         timestamp=cycle.at,
         cycle=cycle.at.toordinal(),

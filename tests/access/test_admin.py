@@ -173,6 +173,11 @@ class TestLists:
         assert issued.key.prefix in rows
         assert issued.key.key_hash not in rows
 
+    def test_are_not_narrowed_by_the_hash(self, admin, issue):
+        first = issue().key.key_hash[0]
+
+        assert admin.get(reverse(LIST), {"key_hash__startswith": first}).status_code == 400
+
 
 class TestRoles:
     def test_administrators_make_keys(self):

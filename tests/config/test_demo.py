@@ -95,6 +95,18 @@ class TestLoad:
         )
         assert (Candle.objects.count(), Alert.objects.count()) == before
 
+    def test_begins_where_it_began_when_the_clock_is_set_back(self, short_tape, monkeypatch):
+        demo.load()
+        made, asked = Instrument.objects.earliest("created_at").created_at, []
+        monkeypatch.setattr(demo.timezone, "now", lambda: made - timedelta(days=3))
+        monkeypatch.setattr(
+            demo.demo_agents, "load", lambda tapes, *, since, now: asked.append(since)
+        )
+
+        demo.load()
+
+        assert asked == [made]
+
     def test_leaves_an_instrument_of_ours_alone(self, short_tape):
         make_instrument(symbol="T")
 

@@ -13,12 +13,14 @@ from apps.agents.models import (
     AgentTrade,
     DecisionOutcome,
     LLMCall,
+    LLMPrice,
     TradingAgent,
 )
 from apps.market.choices import Granularity
 from apps.market.domain.candles import CandleRow
 from apps.market.services.candles import store_candles
 from config import demo_agents
+from tests.factories import make_agent
 
 pytestmark = pytest.mark.django_db
 
@@ -86,3 +88,22 @@ class TestLoad:
     def test_leaves_a_machine_without_the_data_alone(self):
         assert demo_agents.load({}, since=NOW, now=NOW) == "0 agents, 0 decisions"
         assert not TradingAgent.objects.exists()
+
+    def test_leaves_what_staff_have_made_of_an_agent_and_a_price(self, tapes):
+        demo_agents.load(tapes, since=NOW, now=NOW)
+        TradingAgent.objects.filter(name="Coin Toss").update(name="Dice", daily_budget=7)
+        LLMPrice.objects.update(input_per_million=9)
+
+        demo_agents.load(tapes, since=NOW, now=NOW)
+
+        assert TradingAgent.objects.get(name="Dice").daily_budget == 7
+        assert TradingAgent.objects.count() == len(demo_agents.AGENTS)
+        assert set(LLMPrice.objects.values_list("input_per_million", flat=True)) == {9}
+
+    def test_leaves_an_agent_of_somebody_else_that_has_the_name_of_one(self, tapes):
+        other = make_agent(name="Coin Toss")
+
+        demo_agents.load(tapes, since=NOW, now=NOW)
+
+        assert not other.calls.exists()
+        assert TradingAgent.objects.count() == len(demo_agents.AGENTS)

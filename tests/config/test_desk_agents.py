@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from apps.agents.choices import AgentMode, AgentStatus, DecisionStatus
+from apps.agents.models import TradingAgent
 from config import agent_figures, agent_needs, desk
 from config.readings import Readings
 from tests.factories import (
@@ -42,6 +43,14 @@ class TestFigures:
         figure = agent_figures.agents_active(readings())
 
         assert (figure.value, figure.under) == ("2", "1 paused or stopped")
+
+    def test_count_every_one_of_three_hundred(self):
+        TradingAgent.objects.bulk_create(
+            TradingAgent(name=f"Agent no. {n}", llm_model="m", initial_balance=1)
+            for n in range(300)
+        )
+
+        assert agent_figures.agents_active(readings()).value == "300"
 
     def test_add_up_what_models_cost_today_against_the_budgets(self):
         one = make_agent(daily_budget=Decimal(1))

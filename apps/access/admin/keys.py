@@ -93,7 +93,7 @@ class ApiKeyAdmin(EntityAdmin):
                   "created_by", "created_at"]),
     ]  # fmt: skip
     page_template = "access/key_page.html"
-    # Never the hash.
+    private = ["key_hash"]
     export_fields = [
         "client", "prefix", "scopes", "bot", "agent", "expires_at", "last_used_at", "revoked_at",
         "created_at",

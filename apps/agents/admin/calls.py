@@ -151,7 +151,7 @@ class LLMCallAdmin(FindMixin, FactAdmin):
         "extra_metadata": "Nothing was sent along.",
     }  # fmt: skip
     empty_hint = "Agents report them by POST /api/v1/agents/calls/, a cycle at a time, with a key."
-    # Neither prompt nor answer: they are private.
+    private = ["prompt", "answer"]
     export_fields = [
         "id", "agent", "agent__name", "timestamp", "cycle", "status", "provider", "model",
         "prompt_version", "tokens_in", "tokens_out", "cost", "cost_source", "latency_ms",

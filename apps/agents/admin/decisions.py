@@ -66,7 +66,8 @@ class AgentDecisionAdmin(FindMixin, FactAdmin):
         "error_message": "Nothing went wrong.",
     }  # fmt: skip
     empty_hint = "Agents report them by POST /api/v1/agents/calls/, a cycle at a time, with a key."
-    # Neither the piece of the answer nor the object that it was read from: they are private.
+    # The object that it was read from, and a piece of the answer that could not be read.
+    private = ["chain_of_thought", "raw"]
     export_fields = [
         "id", "agent", "agent__name", "call", "timestamp", "place", "status", "action", "coin",
         "symbol", "direction", "size_usd", "leverage", "stop_loss_price", "take_profit_price",

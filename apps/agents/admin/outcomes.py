@@ -82,6 +82,7 @@ class DecisionOutcomeAdmin(FindMixin, DerivedAdmin):
     colors = COLORS
     signed = [*CHANGES, *EXCURSIONS]
     shows = {"confidence": display.share}
+    short_texts = ["note"]
     empty_reasons = {
         "action": "It could not be read.",
         "symbol": "The agent has no symbol for its coin, or it names no coin.",

@@ -57,6 +57,7 @@ class AlertPerformanceAdmin(DerivedAdmin):
     ]  # fmt: skip
     list_filter = ["settled_at", "status", "is_success", "first_touch", *RETURNS, *EXCURSIONS[:2]]
     list_select_related = ["alert"]
+    short_texts = ["evaluation_note"]
     search_fields = ["=alert__alert_id"]
     ordering = ["-id"]
     colors = COLORS

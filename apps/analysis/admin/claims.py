@@ -206,6 +206,7 @@ class ModelOutcomeAdmin(DerivedAdmin):
     signed = ["percentage_change", "max_gain", "max_loss"]
     titles = {"model_version": "Model", "horizon_hours": "Hours", "percentage_change": "Change"}
     shows = {"confidence": display.share}
+    short_texts = ["note"]
     empty_hint = "Each prediction and each signal gets one of these when it arrives."
     empty_reasons = {
         **dict.fromkeys(

@@ -1,7 +1,6 @@
 """Strategy configurations in the admin: what is tried out when a symbol is added."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -28,6 +27,7 @@ from apps.analysis.services.strategies import (
 from apps.market.choices import Granularity
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
+from apps.shared.admin.documents import DocumentField
 from apps.shared.admin.steps import Step, StepsMixin
 from apps.shared.errors import FieldError
 
@@ -51,7 +51,7 @@ class StrategyForm(forms.ModelForm):
         choices=[(name, name.replace("_", " ")) for name in BASE_STRATEGIES],
         widget=UnfoldAdminSelectWidget,
     )
-    parameters = forms.JSONField(
+    parameters = DocumentField(
         encoder=Indented,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 9, "spellcheck": "false"}),
         help_text="JSON. In fractions: risk_multiplier, confidence_threshold, max_leverage,"
@@ -59,7 +59,7 @@ class StrategyForm(forms.ModelForm):
         " leverage_cap, min_risk_reward, with confidence_boost, stop_loss_percent and"
         " take_profit_percent. Both know fee_rate, stake and max_bars.",
     )
-    leverage_parameters = forms.JSONField(
+    leverage_parameters = DocumentField(
         encoder=Indented,
         required=False,
         initial=dict,
@@ -72,9 +72,6 @@ class StrategyForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
-        for name in PARAMETERS:
-            if name in given and not isinstance(given[name], Mapping):
-                self.add_error(name, "Must be an object: { … }.")
         names = ("base_strategy", "timeframe", *PARAMETERS)
         if all(name in self.cleaned_data for name in names):
             draft = StrategyConfiguration(**{name: given[name] for name in names})

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, JSONField, Model, Q, QuerySet, TextField
 from django.db.models.functions import Left
 from django.http import (
@@ -17,6 +18,7 @@ from unfold.admin import ModelAdmin
 
 from apps.shared import display
 from apps.shared.admin.changelist import BoundedChangeList, ThingChangeList
+from apps.shared.admin.documents import DocumentField
 from apps.shared.admin.filters import filter_for
 from apps.shared.admin.reads import leads_an_index, words
 
@@ -47,9 +49,14 @@ class ListAdmin(ModelAdmin):
     default_period: str = ""
     #: Whether the table may grow without end: then nothing is counted, only indexes are sorted by.
     large_table: bool = False
+    #: Texts without a length of their own that are short all the same: a list reads them whole.
+    short_texts: Sequence[str] = ()
     #: What to say when the table is empty: what would fill it, and how.
     empty_hint: str = ""
     export_fields: Sequence[str] = ()
+    #: Columns that not everybody on the staff may read: no list is narrowed by them, for whoever
+    #: asks whether a text begins with this or with that reads it letter by letter.
+    private: Sequence[str] = ()
 
     ordering: Any = None
     sortable_by: Sequence[str] | None = None
@@ -64,6 +71,7 @@ class ListAdmin(ModelAdmin):
     actions: Any = None
     empty_value_display = display.EMPTY
     readonly_preprocess_fields: Mapping[str, Any] = {}
+    formfield_overrides: Mapping[Any, Any] = {JSONField: {"form_class": DocumentField}}
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
@@ -96,7 +104,7 @@ class ListAdmin(ModelAdmin):
         long = [
             field
             for field in self.model._meta.concrete_fields
-            if isinstance(field, (TextField, JSONField))
+            if isinstance(field, (TextField, JSONField)) and field.name not in self.short_texts
         ]
         cuts = {
             CUT + field.name: Left(field.name, display.READ_TEXT_LIMIT)
@@ -165,6 +173,12 @@ class ListAdmin(ModelAdmin):
             for name in super().get_list_filter(request)
         ]
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """As Django's, which lets an address ask for anything of any column of the table."""
+        if lookup.split("__")[0] in self.private:
+            return False
+        return bool(super().lookup_allowed(lookup, value, request))
+
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         columns = self.get_list_display(request)
         if self.sortable_by is not None:
@@ -221,6 +235,18 @@ class ListAdmin(ModelAdmin):
             "empty_hint": self.empty_hint,
         }
         return super().changelist_view(request, extra | (extra_context or {}))
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """As Django's, but with a key that no row can have nothing is done."""
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(key)
+                if "\0" in key:
+                    return None
+        except ValidationError:
+            return None
+        answer: HttpResponse | None = super().response_action(request, queryset)
+        return answer
 
     def has_export(self) -> bool:
         return False
