@@ -55,6 +55,9 @@ class Known:
             return False
         if report.exit_price is not None and entry is None:
             return False
+        if over and self.entry is None and report.entry_price and report.exit_price is None:
+            # Nothing is completed by half: the entry would be lost in silence.
+            return False
         was_liquidated = self.status == "liquidated"
         if over and report.liquidated not in (None, was_liquidated):
             return False
