@@ -6,6 +6,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.db import connection
+
 from apps.access.models import ApiKey, IdempotencyRecord
 from apps.access.scopes import known_scopes
 from apps.access.services import IssuedKey, create_key
@@ -75,8 +77,34 @@ from apps.logs.models import (
     TradingEvent,
     UserActionLog,
 )
-from apps.market.choices import Granularity
-from apps.market.models import Candle, Feed, Instrument
+from apps.market.choices import (
+    DefectKind,
+    DominantTrend,
+    FeatureOrigin,
+    Granularity,
+    InvalidationKind,
+    RegimeType,
+    VolatilityRegime,
+)
+from apps.market.models import (
+    ApiCacheEntry,
+    CacheDailyStats,
+    CacheInvalidation,
+    CacheRule,
+    Candle,
+    CandleDay,
+    CandleDefect,
+    CandleSeries,
+    FeatureCoverage,
+    FeatureSeries,
+    FeatureVector,
+    FeatureVersion,
+    Feed,
+    Instrument,
+    MarketRegime,
+    OnchainMetric,
+    SentimentScore,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -110,6 +138,133 @@ def make_feed(**values: Any) -> Feed:
         "granularity": Granularity.M5,
     }
     return Feed.objects.create(**defaults | values)
+
+
+def make_candle_series(**values: Any) -> CandleSeries:
+    """Make a series that was checked: one day of five-minute candles, of which two are missing."""
+    defaults = {
+        "symbol": f"COIN{next(_numbers)}/USD",
+        "source": "test",
+        "granularity": Granularity.M5,
+        "first_timestamp": NOON,
+        "last_timestamp": NOON + timedelta(hours=23, minutes=55),
+        "checked_until": NOON + timedelta(days=1),
+        "checked_at": NOON + timedelta(days=1),
+        "candles": 286,
+        "expected": 288,
+        "missing": 2,
+        "gaps": 1,
+    }
+    return CandleSeries.objects.create(**defaults | values)
+
+
+def make_candle_day(**values: Any) -> CandleDay:
+    series = values.pop("series", None) or make_candle_series()
+    day = NOON.date() + timedelta(days=next(_numbers))
+    return CandleDay.objects.create(
+        series=series, **{"day": day, "candles": 286, "expected": 288} | values
+    )
+
+
+def make_candle_defect(**values: Any) -> CandleDefect:
+    series = values.pop("series", None) or make_candle_series()
+    start = NOON + next(_numbers) * timedelta(minutes=10)
+    defaults = {
+        "kind": DefectKind.GAP,
+        "start": start,
+        "end": values.get("start", start) + timedelta(minutes=10),
+        "candles": 2,
+    }
+    return CandleDefect.objects.create(series=series, **defaults | values)
+
+
+def make_feature_version(**values: Any) -> FeatureVersion:
+    """Make one that a pipeline registered."""
+    defaults = {"version": f"9.{next(_numbers)}", "origin": FeatureOrigin.REPORTED}
+    return FeatureVersion.objects.create(**defaults | values)
+
+
+def make_feature_series(**values: Any) -> FeatureSeries:
+    """Make the series of one row; of a version that is made when there is none of its number."""
+    version = values.pop("feature_version", "9")
+    known, _ = FeatureVersion.objects.get_or_create(version=version)
+    defaults = {
+        "symbol": f"COIN{next(_numbers)}/USD",
+        "source": "test",
+        "granularity": Granularity.H1,
+        "rows": 1,
+        "rsi_rows": 1,
+        "ma_rows": 1,
+        "first_timestamp": NOON,
+        "last_timestamp": NOON,
+        "computed_at": NOON,
+    }
+    return FeatureSeries.objects.create(feature_version=known, **defaults | values)
+
+
+def make_feature_vector(**values: Any) -> FeatureVector:
+    defaults = {
+        "symbol": "BTC/USD",
+        "source": "test",
+        "granularity": Granularity.H1,
+        "feature_version": "9",
+        "timestamp": NOON + next(_numbers) * timedelta(hours=1),
+        "close": 100.5,
+        "rsi_1d": 55.25,
+        "price_ma_short": 99.75,
+    }
+    return FeatureVector.objects.create(**defaults | values)
+
+
+def make_feature_coverage(**values: Any) -> FeatureCoverage:
+    """Make a row of features that is young enough to be covered, and return what covers it."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    series = make_feature_series(first_timestamp=now, last_timestamp=now, **values)
+    make_feature_vector(
+        symbol=series.symbol, feature_version=series.feature_version_id, timestamp=now
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("REFRESH MATERIALIZED VIEW mv_features_dashboard_summary")
+    return FeatureCoverage.objects.get(symbol=series.symbol)
+
+
+def make_cache_entry(**values: Any) -> ApiCacheEntry:
+    """Make an answer that is fresh for five minutes, and kept for another hour."""
+    cached = values.setdefault("cached_at", datetime.now(UTC))
+    expires = values.setdefault("expires_at", cached + timedelta(minutes=5))
+    defaults = {
+        "cache_key": f"coingecko:fetch:coin{next(_numbers)}:3mo",
+        "data_type": "crypto",
+        "api_source": "coingecko",
+        "response_data": "[1,2]",
+        "stale_until": expires + timedelta(hours=1),
+    }
+    row = defaults | values
+    return ApiCacheEntry.objects.create(**{"size_bytes": len(row["response_data"].encode())} | row)
+
+
+def make_cache_rule(**values: Any) -> CacheRule:
+    defaults = {"data_type": f"type {next(_numbers)}", "ttl_seconds": 300, "stale_seconds": 3600}
+    return CacheRule.objects.create(**defaults | values)
+
+
+def make_cache_invalidation(**values: Any) -> CacheInvalidation:
+    defaults = {
+        "kind": InvalidationKind.PATTERN,
+        "pattern": "bitcoin",
+        "reason": "A wrong answer",
+        "invalidated_at": NOON + timedelta(seconds=next(_numbers)),
+        "entries_affected": 3,
+        "invalidated_by": "somebody",
+    }
+    return CacheInvalidation.objects.create(**defaults | values)
+
+
+def make_cache_stats(**values: Any) -> CacheDailyStats:
+    day = NOON.date() + timedelta(days=next(_numbers))
+    return CacheDailyStats.objects.create(
+        **{"date": day, "total_hits": 7, "total_misses": 3} | values
+    )
 
 
 def make_alert(**values: Any) -> Alert:
@@ -815,6 +970,40 @@ def make_agent_standing(**values: Any) -> AgentStanding:
     return AgentStanding.objects.create(agent=agent, **defaults | values)
 
 
+def make_onchain_metric(**values: Any) -> OnchainMetric:
+    defaults = {
+        "symbol": "BTC/USD",
+        "source": "glassnode",
+        "timestamp": NOON + timedelta(hours=next(_numbers)),
+        "metric_name": "hash_rate",
+        "metric_value": 6.2e20,
+    }
+    return OnchainMetric.objects.create(**defaults | values)
+
+
+def make_sentiment_score(**values: Any) -> SentimentScore:
+    defaults = {
+        "symbol": "BTC/USD",
+        "source": "fear_greed",
+        "timestamp": NOON + timedelta(hours=next(_numbers)),
+        "sentiment_score": 61.0,
+    }
+    return SentimentScore.objects.create(**defaults | values)
+
+
+def make_market_regime(**values: Any) -> MarketRegime:
+    defaults = {
+        "symbol": "BTC/USD",
+        "source": "regime model",
+        "timestamp": NOON + timedelta(days=next(_numbers)),
+        "regime_type": RegimeType.LOW_RANGING,
+        "volatility_regime": VolatilityRegime.NORMAL,
+        "dominant_trend": DominantTrend.MIXED,
+        "indicators_json": {"vol_30d": 0.41},
+    }
+    return MarketRegime.objects.create(**defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
@@ -864,7 +1053,21 @@ MAKERS = {
     "logs.SystemLog": make_system_log,
     "logs.TradingEvent": make_trading_event,
     "logs.UserActionLog": make_user_action_log,
+    "market.ApiCacheEntry": make_cache_entry,
+    "market.CacheDailyStats": make_cache_stats,
+    "market.CacheInvalidation": make_cache_invalidation,
+    "market.CacheRule": make_cache_rule,
     "market.Candle": make_candle,
+    "market.CandleDay": make_candle_day,
+    "market.CandleDefect": make_candle_defect,
+    "market.CandleSeries": make_candle_series,
+    "market.FeatureCoverage": make_feature_coverage,
+    "market.FeatureSeries": make_feature_series,
+    "market.FeatureVector": make_feature_vector,
+    "market.FeatureVersion": make_feature_version,
     "market.Feed": make_feed,
     "market.Instrument": make_instrument,
+    "market.MarketRegime": make_market_regime,
+    "market.OnchainMetric": make_onchain_metric,
+    "market.SentimentScore": make_sentiment_score,
 }

@@ -11,6 +11,11 @@ class AssetClass(TextChoices):
     FOREX = "forex", "Forex"
     OTHER = "other", "Other"
 
+    @property
+    def zone(self) -> str:
+        """The time zone of trading hours where an instrument names none."""
+        return "America/New_York" if self is AssetClass.EQUITY else "UTC"
+
 
 class Granularity(TextChoices):
     """How long one candle lasts; the members stand from finest to coarsest."""
@@ -70,6 +75,72 @@ class Freshness(TextChoices):
     ENDED = "ended", "History"
 
 
+class DefectKind(TextChoices):
+    """What can be wrong with the candles of a series."""
+
+    GAP = "gap", "Gap"
+    DUPLICATE = "duplicate", "Repeated candle"
+    ZERO_VOLUME = "zero_volume", "Zero volume"
+    OUTLIER = "outlier", "Outlier"
+    SPREAD = "spread", "Sources differ"
+
+
+class FeatureOrigin(TextChoices):
+    """Who computes the features of a version."""
+
+    COMPUTED = "computed", "Computed here"
+    REPORTED = "reported", "Reported by a pipeline"
+
+
+class RegimeType(TextChoices):
+    """How a market moves: how much, and where to."""
+
+    HIGH_BULL = "High Volatility Bull", "High Volatility Bull"
+    HIGH_BEAR = "High Volatility Bear", "High Volatility Bear"
+    HIGH_RANGING = "High Volatility Ranging", "High Volatility Ranging"
+    LOW_BULL = "Low Volatility Bull", "Low Volatility Bull"
+    LOW_BEAR = "Low Volatility Bear", "Low Volatility Bear"
+    LOW_RANGING = "Low Volatility Ranging", "Low Volatility Ranging"
+    UNKNOWN = "Unknown"
+
+
+class VolatilityRegime(TextChoices):
+    """Whether a market moves more than it used to."""
+
+    EXPANDING = "Expanding"
+    NORMAL = "Normal"
+    CONTRACTING = "Contracting"
+    UNKNOWN = "Unknown"
+
+
+class DominantTrend(TextChoices):
+    """What the averages of a market say together."""
+
+    BULLISH = "Bullish"
+    BEARISH = "Bearish"
+    MIXED = "Mixed"
+    INSUFFICIENT = "Insufficient data", "Insufficient data"
+    UNKNOWN = "Unknown"
+
+
+class ResponseFormat(TextChoices):
+    """How a cached answer is written. Only JSON is ever read; the others are kept as text."""
+
+    JSON = "json", "JSON"
+    DATAFRAME = "dataframe", "Data frame (opaque)"
+    PICKLE = "pickle", "Pickle (opaque)"
+
+
+class InvalidationKind(TextChoices):
+    """By what cached answers were thrown away."""
+
+    PATTERN = "pattern", "Part of the key"
+    TYPE = "type", "Type of data"
+    SOURCE = "source", "Source"
+    KEY = "key", "One key"
+    ALL = "all", "Everything"
+
+
 COLORS = {
     AssetClass.CRYPTO: "info",
     AssetClass.EQUITY: "success",
@@ -81,4 +152,33 @@ COLORS = {
     Freshness.FRESH: "success",
     Freshness.STALE: "danger",
     Freshness.ENDED: "default",
+    DefectKind.GAP: "danger",
+    DefectKind.DUPLICATE: "warning",
+    DefectKind.ZERO_VOLUME: "default",
+    DefectKind.OUTLIER: "danger",
+    DefectKind.SPREAD: "warning",
+    FeatureOrigin.COMPUTED: "success",
+    FeatureOrigin.REPORTED: "info",
+    RegimeType.HIGH_BULL: "success",
+    RegimeType.HIGH_BEAR: "danger",
+    RegimeType.HIGH_RANGING: "warning",
+    RegimeType.LOW_BULL: "success",
+    RegimeType.LOW_BEAR: "danger",
+    RegimeType.LOW_RANGING: "info",
+    RegimeType.UNKNOWN: "default",
+    VolatilityRegime.EXPANDING: "warning",
+    VolatilityRegime.NORMAL: "default",
+    VolatilityRegime.CONTRACTING: "info",
+    DominantTrend.BULLISH: "success",
+    DominantTrend.BEARISH: "danger",
+    DominantTrend.MIXED: "default",
+    DominantTrend.INSUFFICIENT: "default",
+    ResponseFormat.JSON: "success",
+    ResponseFormat.DATAFRAME: "default",
+    ResponseFormat.PICKLE: "default",
+    InvalidationKind.PATTERN: "info",
+    InvalidationKind.TYPE: "info",
+    InvalidationKind.SOURCE: "info",
+    InvalidationKind.KEY: "default",
+    InvalidationKind.ALL: "warning",
 }

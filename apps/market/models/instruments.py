@@ -1,10 +1,24 @@
 """What is traded."""
 
+from functools import cache
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
 from apps.market.choices import AssetClass
 from apps.shared.models import TimestampedModel, known_choices
+
+NO_TIMEZONE = "Not a time zone: use a name such as Europe/Berlin."
+# Reading all of their names takes a while.
+timezones = cache(available_timezones)
+
+
+def known_timezone(name: str) -> None:
+    """Refuse a word that names no time zone."""
+    if name not in timezones():
+        raise ValidationError(NO_TIMEZONE)
 
 
 class Instrument(TimestampedModel):
@@ -34,6 +48,14 @@ class Instrument(TimestampedModel):
     source = models.CharField(
         max_length=50, blank=True, help_text="Where this description comes from."
     )
+    timezone = models.CharField(
+        "time zone",
+        max_length=50,
+        blank=True,
+        validators=[known_timezone],
+        help_text="Of its trading hours, e.g. Europe/Berlin. Empty: New York for equities, else "
+        "UTC.",
+    )
     active = models.BooleanField(default=True)
 
     class Meta:
@@ -53,3 +75,8 @@ class Instrument(TimestampedModel):
 
     def __str__(self) -> str:
         return self.symbol
+
+    @property
+    def zone(self) -> str:
+        """The time zone of its trading hours."""
+        return self.timezone or AssetClass(self.asset_class).zone

@@ -21,8 +21,9 @@ from apps.market.domain.candles import (
     text_problem,
 )
 from apps.market.models import Candle, Instrument
+from apps.market.services.candle_series import earliest, hold_series, note_changes
 from apps.shared.fields import PRICE_DIGITS
-from apps.shared.ingest import Ingested, ingest
+from apps.shared.ingest import Ingested, RowStatus, ingest
 
 KEY = ("symbol", "source", "granularity", "timestamp")
 BLOCK_ROWS = 1_000
@@ -76,7 +77,12 @@ def check_candles(rows: Sequence[CandleLike], *, now: datetime) -> Checked:
 def store_checked(checked: Checked) -> Ingested:
     """Store the good ones of checked candles; say what became of each row."""
     kept, places, outcome = checked
+    starts = hold_series(kept)
     stored = ingest(Candle, kept, columns=CandleRow._fields, key=KEY, on_conflict="replace")
+    unchanged = {one.index for one in stored.results if one.status is RowStatus.UNCHANGED}
+    if unchanged:
+        starts = earliest(row for place, row in enumerate(kept) if place not in unchanged)
+    note_changes(starts)
     outcome.merge(stored, places)
     outcome.sort()
     make_instruments({value[0] for value in kept})
