@@ -244,10 +244,10 @@ class TestFetchDueFeeds:
         )
         real = service.connect
 
-        def broken(feed):
+        def broken(feed, ask):
             if feed.pk == bad.pk:
                 raise RuntimeError("a bug")
-            return real(feed)
+            return real(feed, ask)
 
         monkeypatch.setattr(service, "connect", broken)
 
@@ -263,7 +263,7 @@ class TestFetchDueFeeds:
         feed = replay_feed()
         real = service.connect
 
-        def away(feed):
+        def away(feed, ask):
             raise ProviderUnreachable("Nobody there.")
 
         for minutes, failures in [(0, 1), (1, 2), (3, 3)]:
@@ -284,7 +284,7 @@ class TestFetchDueFeeds:
         replay_feed()
         real = service.connect
 
-        def away(feed):
+        def away(feed, ask):
             raise ProviderUnreachable("Nobody there.")
 
         monkeypatch.setattr(service, "connect", away)

@@ -6,7 +6,13 @@ from django.conf import settings
 
 from apps.market.choices import ProviderName
 from apps.market.models import Feed
-from apps.market.providers.base import Connection, Provider, ProviderNotReady
+from apps.market.providers.base import (
+    Ask,
+    Connection,
+    Provider,
+    ProviderNotReady,
+    ask_venue,
+)
 
 CLASSES = {
     ProviderName.CCXT: ("apps.market.providers.ccxt", "CcxtProvider"),
@@ -15,8 +21,11 @@ CLASSES = {
 }
 
 
-def connect(feed: Feed) -> Provider:
-    """Return the provider of a feed; ProviderNotReady when something is missing here."""
+def connect(feed: Feed, ask: Ask = ask_venue) -> Provider:
+    """Return the provider of a feed; ProviderNotReady when something is missing here.
+
+    It puts its questions through ``ask``: a cache, or the venue each time.
+    """
     module, name = CLASSES[ProviderName(feed.provider)]
     try:
         provider = getattr(import_module(module), name)
@@ -24,7 +33,7 @@ def connect(feed: Feed) -> Provider:
         raise ProviderNotReady(
             f"The package {error.name} is not installed: pip install -r requirements-providers.txt."
         ) from error
-    return provider(feed.exchange, connection_of(feed), feed.options)
+    return provider(feed.exchange, connection_of(feed), feed.options, ask)
 
 
 def connection_of(feed: Feed) -> Connection:

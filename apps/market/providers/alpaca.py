@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import requests
@@ -14,17 +15,21 @@ from alpaca.data.requests import StockBarsRequest
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
 from apps.market.choices import Granularity
+from apps.market.domain.cache import digest
 from apps.market.domain.candles import CandleValues, width
 from apps.market.providers.base import (
     FETCH_SECONDS,
+    Ask,
     Connection,
     Options,
     ProviderNotReady,
     ProviderRubbish,
     ProviderUnreachable,
+    ask_venue,
     exact,
     within,
 )
+from apps.market.providers.kept import ask_candles
 from apps.market.providers.session import CuttableSession
 
 UNITS = {
@@ -45,7 +50,9 @@ class AlpacaProvider:
     # A weekend with a holiday at either end.
     quiet = timedelta(days=5)
 
-    def __init__(self, exchange: str, connection: Connection, options: Options) -> None:
+    def __init__(
+        self, exchange: str, connection: Connection, options: Options, ask: Ask = ask_venue
+    ) -> None:
         if not (connection.key and connection.secret):
             raise ProviderNotReady("Alpaca needs a key and a secret: name a connection.")
         try:
@@ -64,11 +71,44 @@ class AlpacaProvider:
         self.client._session = self.session
         # The feed comes back by itself; waiting here would only hold the worker.
         self.client._retry = 0
+        self.ask = ask
+        self.conditions = {
+            "adjustment": self.adjustment.value,
+            "feed": self.feed.value,
+        }
+        if connection.url:
+            self.conditions["at"] = digest(connection.url)
 
     def fetch(
         self, symbol: str, granularity: str, *, since: datetime | None, limit: int, now: datetime
     ) -> list[CandleValues]:
         """Return bars of ``symbol``; daily and weekly ones start at 00:00 UTC of their date."""
+        deadline = monotonic() + FETCH_SECONDS
+        return ask_candles(
+            self.ask,
+            source="alpaca",
+            method="get_stock_bars",
+            symbol=symbol,
+            granularity=granularity,
+            since=since,
+            limit=limit,
+            conditions=self.conditions,
+            quiet=self.quiet,
+            load=lambda: self.bars(symbol, granularity, since, limit, now, deadline),
+            now=now,
+            patience=FETCH_SECONDS,
+        )
+
+    def bars(
+        self,
+        symbol: str,
+        granularity: str,
+        since: datetime | None,
+        limit: int,
+        now: datetime,
+        deadline: float,
+    ) -> list[CandleValues]:
+        """Ask Alpaca itself, until ``deadline`` of the monotonic clock."""
         # Two in three intervals of a week have no trading.
         start = since or now - 4 * limit * width(granularity)
         request = StockBarsRequest(
@@ -83,7 +123,7 @@ class AlpacaProvider:
         )
         try:
             answer = within(
-                FETCH_SECONDS,
+                max(0.1, deadline - monotonic()),
                 lambda: self.client.get_stock_bars(request),
                 stop=self.session.cut,
             )

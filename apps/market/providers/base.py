@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from apps.market.domain.candles import CandleValues
 
@@ -63,6 +63,41 @@ class Provider(Protocol):
         ...
 
 
+class Answer(NamedTuple):
+    """What a venue said (JSON), and whether that is an old word in place of a new one."""
+
+    value: Any
+    is_stale: bool = False
+
+
+class Ask(Protocol):
+    """What a provider puts its questions through: straight to the venue, or by way of a cache.
+
+    ``source``, ``method`` and the arguments say all that changes the answer, and no secret.
+    ``load`` asks the venue and returns JSON or raises ProviderError. ``good_until`` says of an
+    answer when it is outdated for sure; None: it does not tell.
+    """
+
+    def __call__(
+        self,
+        *,
+        source: str,
+        method: str,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        data_type: str,
+        load: Callable[[], Any],
+        good_until: Callable[[Any], datetime] | None,
+        now: datetime,
+        patience: float,
+    ) -> Answer: ...
+
+
+def ask_venue(*, load: Callable[[], Any], **question: Any) -> Answer:
+    """Ask the venue each time."""
+    return Answer(load())
+
+
 Options = Mapping[str, Any]
 
 
@@ -85,7 +120,7 @@ def within(seconds: float, call: Callable[[], Result], *, stop: Callable[[], Non
         return outcome.result(seconds)
     except OutOfTime:
         stop()
-        raise ProviderUnreachable(f"No whole answer within {seconds:g} seconds.") from None
+        raise ProviderUnreachable(f"No whole answer within {seconds:.0f} seconds.") from None
 
 
 def exact(value: object) -> Decimal:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from apps.market.domain.candles import CandleValues, aligned_start, width
 from apps.market.models import Candle
-from apps.market.providers.base import Connection, Options, ProviderNotReady
+from apps.market.providers.base import Ask, Connection, Options, ProviderNotReady, ask_venue
 
 
 class ReplayProvider:
@@ -17,7 +17,9 @@ class ReplayProvider:
 
     quiet = timedelta(days=7)
 
-    def __init__(self, exchange: str, connection: Connection, options: Options) -> None:
+    def __init__(
+        self, exchange: str, connection: Connection, options: Options, ask: Ask = ask_venue
+    ) -> None:
         self.source = str(options.get("source", ""))
         if not self.source:
             raise ProviderNotReady('The options must name what to replay: {"source": "…"}.')

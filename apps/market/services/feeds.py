@@ -7,6 +7,7 @@ from time import monotonic
 from django.db import transaction
 
 from apps.logs.choices import NotificationLevel
+from apps.logs.domain.evidence import storable
 from apps.logs.services.notifications import notify
 from apps.market.choices import FeedState, ProviderName
 from apps.market.domain.candles import CandleRow
@@ -18,13 +19,17 @@ from apps.market.providers.base import (
     ProviderError,
     ProviderNotReady,
     ProviderRubbish,
+    ProviderUnreachable,
     looks_like_noise,
 )
+from apps.market.services.cache import Recall, flush_counts
 from apps.market.services.candles import store_candles
 
 logger = logging.getLogger(__name__)
 
 PAGE = 500
+# The type of data of a venue's list of markets: an old one does not make its candles old.
+MARKETS = "markets"
 # A worker that dies while fetching gives the feed back after this.
 LEASE = timedelta(minutes=5)
 # One failure is weather; so many in a row are worth telling.
@@ -46,6 +51,7 @@ def fetch_due_feeds(*, now: datetime) -> int:
             break
         if claim(feed, now):
             fetched += fetch(feed, now=now + timedelta(seconds=monotonic() - started))
+    flush_counts()
     return fetched
 
 
@@ -61,13 +67,18 @@ def fetch(feed: Feed, *, now: datetime) -> bool:
     """Fetch one claimed feed, store what it brought, note how it went; True when it went well."""
     try:
         # No transaction is open while the venue is asked: it may take long.
-        rows = believable_rows(feed, now)
+        recall = Recall()
+        rows = believable_rows(feed, now, recall)
         with transaction.atomic():
             outcome = store_candles(rows, now=now)
             if outcome.failed:
                 message = outcome.results[0].errors[0].message
                 raise ProviderRubbish(f"Refused by the store: {message}")
-            note_success(feed, rows)
+            if not old_candles(recall):
+                note_success(feed, rows, recall)
+        # What is old is still true, so it is stored; but the venue does not answer.
+        if stale := old_candles(recall):
+            raise ProviderUnreachable(f"Old candles from the cache: {stale}")
     except ProviderError as error:
         logger.warning("Feed %s: %s", feed, error)
         note_failure(feed, str(error))
@@ -80,14 +91,17 @@ def fetch(feed: Feed, *, now: datetime) -> bool:
     return True
 
 
-def believable_rows(feed: Feed, now: datetime) -> list[CandleRow]:
-    """Return the finished candles of the provider's answer; ProviderError when in doubt."""
+def believable_rows(feed: Feed, now: datetime, recall: Recall) -> list[CandleRow]:
+    """Return the finished candles of the provider's answer; ProviderError when in doubt.
+
+    What the cache can answer is asked of ``recall``, which remembers what was old.
+    """
     venue_symbol = feed.venue_symbol or feed.symbol
     if feed.provider == ProviderName.REPLAY and (
         (venue_symbol, feed.options.get("source")) == (feed.symbol, feed.source)
     ):
         raise ProviderNotReady("A replay cannot be stored under the series that it plays.")
-    provider = connect(feed)
+    provider = connect(feed, recall)
     values = provider.fetch(
         venue_symbol, feed.granularity, since=feed.last_candle_at, limit=PAGE, now=now
     )
@@ -97,23 +111,31 @@ def believable_rows(feed: Feed, now: datetime) -> list[CandleRow]:
     if not doubt and any(map(looks_like_noise, (price for row in rows for price in row[4:8]))):
         doubt = "A price carries the noise of binary fractions."
     if doubt:
-        raise ProviderRubbish(doubt)
+        raise ProviderRubbish(f"{doubt} {old_candles(recall)}".strip())
     return rows
+
+
+def old_candles(recall: Recall) -> str:
+    """Return what is told of candles that stood in for a venue without an answer, or nothing."""
+    return next((str(each) for each in recall.stale if each.data_type != MARKETS), "")
 
 
 # Both count from the tick that claimed the feed, so that a minute's wait is the next tick.
 
 
-def note_success(feed: Feed, rows: list[CandleRow]) -> None:
+def note_success(feed: Feed, rows: list[CandleRow], recall: Recall) -> None:
+    """Note that the venue has answered: when, and what of it was old all the same."""
     newest, asked_at = rows[-1].timestamp, feed.last_fetch_at
     assert asked_at is not None
+    answered = [moment for what, moment in recall.asked_at.items() if what != MARKETS]
     full = len(rows) >= PAGE - 1 and newest != feed.last_candle_at
     Feed.objects.filter(pk=feed.pk).update(
         state=FeedState.OK,
-        last_success_at=asked_at,
+        # When the venue itself was asked, by whichever feed that was.
+        last_success_at=min([asked_at, *answered]),
         last_candle_at=max(newest, feed.last_candle_at or newest),
         consecutive_failures=0,
-        last_error="",
+        last_error=storable("".join(f"Old list of markets: {each}" for each in recall.stale))[0][:500],
         next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=asked_at),
         updated_at=asked_at,
     )
@@ -123,12 +145,14 @@ def note_success(feed: Feed, rows: list[CandleRow]) -> None:
 
 @transaction.atomic
 def note_failure(feed: Feed, reason: str) -> None:
+    # What a venue said may hold what no column does, and must not stop the other feeds.
+    reason, _ = storable(reason)
     failures, asked_at = feed.consecutive_failures + 1, feed.last_fetch_at
     assert asked_at is not None
     Feed.objects.filter(pk=feed.pk).update(
         state=FeedState.UNHEALTHY,
         consecutive_failures=failures,
-        last_error=reason.replace("\0", "\N{REPLACEMENT CHARACTER}")[:500],
+        last_error=reason[:500],
         next_fetch_at=retry_at(failures, asked_at),
         updated_at=asked_at,
     )

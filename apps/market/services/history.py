@@ -5,9 +5,10 @@ from datetime import datetime
 
 from apps.market.domain.candles import aligned_start, width
 from apps.market.models import Feed
-from apps.market.providers.base import ProviderRubbish
+from apps.market.providers.base import ProviderRubbish, ProviderUnreachable
+from apps.market.services.cache import Recall
 from apps.market.services.candles import store_candles
-from apps.market.services.feeds import believable_rows
+from apps.market.services.feeds import believable_rows, old_candles
 
 
 def fetch_history(
@@ -25,7 +26,11 @@ def fetch_history(
     while True:
         now = clock()
         feed.last_candle_at = since
-        rows = believable_rows(feed, now)
+        recall = Recall()
+        rows = believable_rows(feed, now, recall)
+        if stale := old_candles(recall):
+            # What was kept may end too early: it would pass for all there is.
+            raise ProviderUnreachable(stale)
         fresh = [
             row for row in rows if row.timestamp > since or (row.timestamp == start and not fetched)
         ]
