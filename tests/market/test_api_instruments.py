@@ -155,3 +155,31 @@ class TestFeeds:
         number = api.post(FEEDS, self.FEED).json()["id"]
 
         assert api.patch(f"{FEEDS}{number}/", {"symbol": "A"}).status_code == 400
+
+
+class TestTimeZone:
+    def test_is_kept_with_the_instrument(self, api):
+        answer = api.put(
+            "/api/v1/market/instruments/SAP/", {"symbol": "SAP", "timezone": "Europe/Berlin"}
+        )
+        assert answer.status_code == 201
+        assert answer.json()["timezone"] == "Europe/Berlin"
+
+    def test_must_be_one(self, api):
+        answer = api.put(
+            "/api/v1/market/instruments/SAP/", {"symbol": "SAP", "timezone": "Mars/Base"}
+        )
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["pointer"] == "/timezone"
+        assert not Instrument.objects.exists()
+
+    def test_that_is_unknown_stops_no_other_instrument(self, api):
+        rows = [{"symbol": "A", "timezone": "Mars/Base"}, {"symbol": "B", "timezone": "Asia/Tokyo"}]
+        answer = api.post("/api/v1/market/instruments/", rows)
+        assert (answer.json()["created"], answer.json()["failed"]) == (1, 1)
+        assert answer.json()["results"][0]["index"] == 0
+
+    def test_follows_from_the_class_where_none_is_named(self):
+        assert Instrument(asset_class="equity").zone == "America/New_York"
+        assert Instrument(asset_class="crypto").zone == "UTC"
+        assert Instrument(asset_class="equity", timezone="Asia/Tokyo").zone == "Asia/Tokyo"

@@ -56,6 +56,7 @@ class InstrumentRow(Row):
     currency: Annotated[str, text(10)] = ""
     exchange: Word = ""
     source: Word = ""
+    timezone: Annotated[str, text(50, description="Of its trading hours, e.g. Europe/Berlin.")] = ""
     active: bool = True
 
 

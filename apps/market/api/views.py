@@ -19,6 +19,7 @@ from apps.market.api.rows import (
 )
 from apps.market.domain.candles import check_divides, width
 from apps.market.models import Candle, Feed, Instrument
+from apps.market.models.instruments import NO_TIMEZONE, timezones
 from apps.market.services.candles import Checked, check_candles, store_checked
 from apps.shared.api.errors import ApiError
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE, invalid_parameter
@@ -46,6 +47,20 @@ class InstrumentViewSet(EntityViewSet):
     ordering = "symbol"
     lookup_field = "symbol"
     lookup_value_regex = ".+"
+
+    def ingested(self, rows: Sequence[Any], *, on_conflict: Any) -> Ingested:
+        """Store the rows whose time zone exists, and name the others."""
+        outcome = Ingested()
+        kept = []
+        for place, row in enumerate(rows):
+            if row.timezone and row.timezone not in timezones():
+                outcome.fail(place, [FieldError("/timezone", "unknown_timezone", NO_TIMEZONE)])
+            else:
+                kept.append(place)
+        good = [rows[place] for place in kept]
+        outcome.merge(super().ingested(good, on_conflict=on_conflict), kept)
+        outcome.sort()
+        return outcome
 
 
 class CandleViewSet(FactViewSet):

@@ -15,6 +15,8 @@ from apps.shared.api import parsing
 from apps.shared.api.rows import Row
 from apps.shared.api.values import (
     LARGEST_INTEGER,
+    MAX_NUMBER_TEXT,
+    NUMBER,
     Check,
     NumberCheck,
     Refused,
@@ -229,7 +231,8 @@ def may_be_long(text: bytes, places: int) -> bool:
 
 def from_text(row: type[Row], cells: Mapping[str, str]) -> dict[str, Any]:
     """Return the cells of a table as JSON values: what is no text in the row is read."""
-    return {name: _from_cell(_kinds(row)[name], cell) for name, cell in cells.items()}
+    kinds = _kinds(row)
+    return {name: _from_cell(kinds[name], cell) for name, cell in cells.items()}
 
 
 @functools.cache
@@ -247,6 +250,9 @@ def _kinds(row: type[Row]) -> dict[str, inspect.Type]:
 
 
 def _from_cell(kind: inspect.Type, cell: str) -> Any:
+    if isinstance(kind, inspect.FloatType):
+        plain = len(cell) <= MAX_NUMBER_TEXT and NUMBER.fullmatch(cell)
+        return float(cell) if plain else cell
     if isinstance(kind, inspect.BoolType):
         return {"true": True, "false": False}.get(cell.lower(), cell)
     if isinstance(kind, inspect.IntType) and re.fullmatch(r"-?[0-9]{1,18}", cell):
