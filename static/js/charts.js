@@ -67,10 +67,12 @@
       const places = data.precision ?? 2;
       this.places = places;
       this.unit = data.unit ?? "";
+      // With panes each line writes its own figures: a share of one is no price.
+      const figures = data.panes ? {} : { priceFormatter: (price) => grouped(price, places) + this.unit };
       this.chart = LightweightCharts.createChart(this.box, {
         autoSize: true,
         layout: { attributionLogo: true, fontFamily: "Inter, sans-serif", background: { color: "transparent" } },
-        localization: { timeFormatter: localTime, priceFormatter: (price) => grouped(price, places) + this.unit },
+        localization: { timeFormatter: localTime, ...figures },
         timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: tickWords, minBarSpacing: 0.05 },
         rightPriceScale: { scaleMargins: { top: 0.08, bottom: 0.22 } },
         crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
@@ -84,7 +86,7 @@
     colors() {
       const colors = palette();
       return {
-        layout: { textColor: colors.text },
+        layout: { textColor: colors.text, panes: { separatorColor: colors.border, separatorHoverColor: colors.grid } },
         grid: { vertLines: { color: colors.grid }, horzLines: { color: colors.grid } },
         rightPriceScale: { borderColor: colors.border },
         timeScale: { borderColor: colors.border },
@@ -95,16 +97,47 @@
       if (this.chart) this.chart.remove();
       if (this.box) this.box.remove();
       if (this.legend) this.legend.remove();
-      this.chart = this.box = this.legend = null;
+      if (this.list) this.list.remove();
+      this.chart = this.box = this.legend = this.list = this.entries = null;
+    }
+
+    // A color, a name and a value for each line: the last one, or the one pointed at.
+    listLines(lines) {
+      this.list = document.createElement("ul");
+      this.list.className = "b-line-legend";
+      this.entries = lines.map(([series, line]) => {
+        const entry = document.createElement("li");
+        const [swatch, name, value] = ["i", "span", "b"].map((tag) => document.createElement(tag));
+        swatch.className = series.dashed ? "b-dashed" : "";
+        name.textContent = series.name;
+        entry.append(swatch, name, value);
+        this.list.append(entry);
+        const last = series.points.at(-1)?.[1];
+        return { line, swatch, value, last, tone: series.tone, places: series.places ?? this.places };
+      });
+      const say = (pointed) => this.entries.forEach((entry) => {
+        const number = pointed?.get(entry.line)?.value ?? entry.last;
+        const words = number === undefined || number === null ? "" : grouped(Number(number), entry.places) + this.unit;
+        entry.value.textContent = words.replace("-", "\u2212");
+      });
+      say(null);
+      this.chart.subscribeCrosshairMove((move) => say(move.seriesData));
+    }
+
+    paintList(colors) {
+      this.entries?.forEach(({ swatch, tone }) => { swatch.style.color = colors[tone]; });
     }
   }
 
   class CandleChart extends PriceElement {
     draw(data) {
       this.data = data;
+      this.levels = [];
+      this.titles = [];
+      this.style.setProperty("--b-panes", (data.panes ?? []).length);
       this.makeChart(data);
       const places = this.places;
-      const priceFormat = { type: "price", precision: places, minMove: 10 ** -places };
+      const priceFormat = this.formatOf(places);
       const extra = data.lines.map((line) => Number(line.price));
       this.candles = this.chart.addSeries(LightweightCharts.CandlestickSeries, {
         priceFormat,
@@ -130,13 +163,50 @@
         lineStyle: LightweightCharts.LineStyle.Dashed,
       })]);
       this.markers = LightweightCharts.createSeriesMarkers(this.candles, []);
+      this.extras = [
+        ...(data.overlays ?? []).map((line) => [line, this.addLine(line, 0)]),
+        ...(data.panes ?? []).flatMap((pane, place) => this.addPane(pane, place + 1)),
+      ];
       this.makeLegend();
+      if (this.extras.length) this.listLines(this.extras);
+      if (this.list) this.append(this.list);
       this.paint();
       // A little air at both ends, so that the words of the first and last marker fit in.
       const count = data.candles.length;
       const share = data.markers.length ? Math.max(0.06, 45 / Math.max(this.box.clientWidth - 90, 150)) : 0.01;
       const air = Math.max(count * share, 1);
       this.chart.timeScale().setVisibleLogicalRange({ from: -air, to: count - 1 + air });
+    }
+
+    formatOf(places) {
+      const minMove = 10 ** -places;
+      if (!this.data.panes) return { type: "price", precision: places, minMove };
+      return { type: "custom", minMove, formatter: (value) => grouped(value, places) };
+    }
+
+    // A line or bars beside the candles: over them in pane 0, or beneath in a pane of its own.
+    addLine(line, pane) {
+      const drawn = this.chart.addSeries(LightweightCharts[line.bars ? "HistogramSeries" : "LineSeries"], {
+        lineWidth: 1, lineStyle: LightweightCharts.LineStyle[line.dashed ? "Dashed" : "Solid"],
+        lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
+        priceFormat: this.formatOf(line.places),
+      }, pane);
+      drawn.setData(line.points.map(([time, value]) => (value === null ? { time } : { time, value })));
+      return drawn;
+    }
+
+    addPane(pane, place) {
+      const drawn = pane.lines.map((line) => [line, this.addLine(line, place)]);
+      this.levels.push(...pane.levels.map((price) => drawn[0][1].createPriceLine({
+        price, lineWidth: 1, lineStyle: LightweightCharts.LineStyle.Dotted, axisLabelVisible: false, title: "",
+      })));
+      const box = this.chart.panes()[place];
+      // The price keeps three times the room of each pane.
+      this.chart.panes()[0].setStretchFactor(3);
+      box.setStretchFactor(1);
+      drawn[0][1].priceScale().applyOptions({ scaleMargins: { top: 0.16, bottom: 0.08 } });
+      this.titles.push([pane.title, LightweightCharts.createTextWatermark(box, { horzAlign: "left", vertAlign: "top", lines: [] })]);
+      return drawn;
     }
 
     makeLegend() {
@@ -176,6 +246,12 @@
         time: marker.time, position: marker.position, shape: marker.shape, text: marker.text,
         color: colors[marker.tone], size: 1,
       })));
+      this.extras.forEach(([line, drawn]) => drawn.applyOptions({
+        color: line.bars ? faded(colors[line.tone], 0.6) : colors[line.tone],
+      }));
+      this.levels.forEach((level) => level.applyOptions({ color: colors.default }));
+      this.titles.forEach(([text, mark]) => mark.applyOptions({ lines: [{ text, color: colors.text, fontSize: 12 }] }));
+      this.paintList(colors);
     }
   }
 
@@ -195,32 +271,10 @@
         line.setData(series.points.map(([time, value]) => ({ time, value: Number(value) })));
         return [series, line, series.markers ? LightweightCharts.createSeriesMarkers(line, []) : null];
       });
-      if (data.legend) this.makeLegend();
+      if (data.legend) this.listLines(this.series);
+      if (this.list) this.prepend(this.list);
       this.paint();
       this.chart.timeScale().fitContent();
-    }
-
-    // A color, a name and a value for each line: the last one, or the one pointed at.
-    makeLegend() {
-      this.legend = document.createElement("ul");
-      this.legend.className = "b-line-legend";
-      this.entries = this.series.map(([series, line]) => {
-        const entry = document.createElement("li");
-        const [swatch, name, value] = ["i", "span", "b"].map((tag) => document.createElement(tag));
-        swatch.className = series.dashed ? "b-dashed" : "";
-        name.textContent = series.name;
-        entry.append(swatch, name, value);
-        this.legend.append(entry);
-        return { line, swatch, value, last: series.points.at(-1)?.[1], tone: series.tone };
-      });
-      this.prepend(this.legend);
-      const say = (pointed) => this.entries.forEach((entry) => {
-        const number = pointed?.get(entry.line)?.value ?? entry.last;
-        const words = number === undefined ? "" : grouped(Number(number), this.places) + this.unit;
-        entry.value.textContent = words.replace("-", "\u2212");
-      });
-      say(null);
-      this.chart.subscribeCrosshairMove((move) => say(move.seriesData));
     }
 
     paint() {
@@ -231,12 +285,7 @@
         line.applyOptions({ color: series.quiet ? faded(colors[series.tone], 0.75) : colors[series.tone] });
         markers?.setMarkers(series.markers.map((marker) => ({ ...marker, color: colors[marker.tone], size: 1 })));
       });
-      this.entries?.forEach(({ swatch, tone }) => { swatch.style.color = colors[tone]; });
-    }
-
-    destroy() {
-      super.destroy();
-      this.entries = null;
+      this.paintList(colors);
     }
   }
 

@@ -124,7 +124,8 @@ class TestInstrumentPage:
     ):
         instrument = make_instrument(symbol="BTC/USD")
         make_candle()
-        expected = 6  # session, user, instrument, series, feeds, candles and gaps below
+        # session, user, instrument, series, feeds, candles, health, regimes, features; gaps below
+        expected = 9
         self.page(admin_client, instrument)
         with django_assert_num_queries(expected + 1):
             self.page(admin_client, instrument)
