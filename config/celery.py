@@ -49,6 +49,16 @@ def daily(*, task: str, hour: int, minute: int) -> dict[str, Any]:
 
 SCHEDULE = {
     "fetch candles": every(task="apps.market.tasks.fetch_candles", seconds=60),
+    "build features": every(task="apps.market.tasks.build_features", seconds=60),
+    "fill gaps of candles": every(task="apps.market.tasks.run_backfills", seconds=60),
+    "check candles": every(task="apps.market.tasks.check_candles", seconds=3600),
+    "verify features": every(task="apps.market.tasks.verify_features", seconds=3600),
+    "refresh coverage on request": every(
+        task="apps.market.tasks.run_coverage_refreshes", seconds=60
+    ),
+    "refresh feature coverage": every(task="apps.market.tasks.refresh_coverage", seconds=3600),
+    "classify regimes": every(task="apps.market.tasks.classify_regimes", seconds=3600),
+    "expire cached answers": every(task="apps.market.tasks.expire_cache", seconds=300),
     "track alert prices": every(task="apps.alerts.tasks.track_prices", seconds=60),
     "settle alerts": every(task="apps.alerts.tasks.settle_alerts", seconds=60),
     "settle predictions and signals": every(task="apps.analysis.tasks.settle_claims", seconds=60),

@@ -25,7 +25,7 @@ from apps.market.choices import AssetClass, Granularity
 from apps.market.domain.candles import CandleRow, known_at
 from apps.market.models import Instrument
 from apps.market.services.candles import store_candles
-from config import demo_agents, demo_analysis, demo_bots
+from config import demo_agents, demo_analysis, demo_bots, demo_market
 
 SOURCE = "demo"
 WEEK = timedelta(weeks=1)
@@ -126,9 +126,10 @@ def load() -> str:
     analyzed = demo_analysis.load(tapes, since=began, now=now)
     traded = demo_bots.load(tapes, since=began, now=now)
     decided = demo_agents.load(tapes, since=began, now=now)
+    described = demo_market.load(tapes, since=began, now=now)
     added = (
         f"{instruments} instruments, {candles:,} candles, {alerts} alerts, {analyzed}, "
-        f"{traded}, {decided} added"
+        f"{traded}, {decided}, {described} added"
     )
     if absent:
         return f"{added}; not installed (requirements-demo.txt): {', '.join(sorted(absent))}"

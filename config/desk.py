@@ -2,7 +2,7 @@
 
 A panel is a function from ``Readings`` to what its template shows, entered in ``PANELS``;
 a figure or a need is a function entered in ``config/figures.py`` or ``config/needs.py``, those
-of bots and agents in files of their own (``config/bot_figures.py``, ``config/agent_needs.py``).
+of bots, agents and the market's own work in files of their own (``config/bot_figures.py``, …).
 """
 
 from collections.abc import Callable
@@ -29,7 +29,14 @@ from apps.logs.admin.links import entry_url, trace_link
 from apps.logs.choices import COLORS as LOG_COLORS
 from apps.shared import display
 from apps.shared.admin.charts import Line, bar_chart, line_chart
-from config import agent_figures, agent_needs, bot_figures, bot_needs
+from config import (
+    agent_figures,
+    agent_needs,
+    bot_figures,
+    bot_needs,
+    market_figures,
+    market_needs,
+)
 from config.bot_readings import TYPES
 from config.figures import FIGURES, Figure
 from config.jobs import Job
@@ -42,8 +49,8 @@ CACHE_SECONDS = 5
 TONES = {AgentMode.LIVE: "info", AgentMode.PAPER: "warning"}
 MOST_NEEDS = 12
 # Bots come first: what trades matters most.
-ALL_FIGURES = [*bot_figures.FIGURES, *agent_figures.FIGURES, *FIGURES]
-ALL_NEEDS = [*bot_needs.NEEDS, *agent_needs.NEEDS, *NEEDS]
+ALL_FIGURES = [*bot_figures.FIGURES, *agent_figures.FIGURES, *FIGURES, *market_figures.FIGURES]
+ALL_NEEDS = [*bot_needs.NEEDS, *agent_needs.NEEDS, *NEEDS, *market_needs.NEEDS]
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from apps.shared.quant.scorecards import FEW
 from config.agent_readings import AgentReadings
 from config.bot_readings import BotReadings
 from config.jobs import Job, jobs
+from config.market_readings import MarketReadings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -64,7 +65,7 @@ TICKS = "celery"
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
 
-class Readings(AgentReadings, BotReadings):
+class Readings(AgentReadings, BotReadings, MarketReadings):
     """The state of everything at one moment."""
 
     FEW = FEW

@@ -95,6 +95,7 @@ def prepare() -> str:
     say("applications", time.monotonic() - began, "")
     timed("migrations", setup.migrate)
     timed("roles", setup.roles)
+    timed("market", setup.market)
     password = secrets.token_urlsafe(12)
     created = timed("administrator", lambda: setup.administrator(ADMINISTRATOR, password))
     if env.flag("DEMO", default=True):

@@ -7,6 +7,7 @@ from django.db import connection, connections
 from apps.access.services import ensure_roles
 from apps.alerts.models import Alert
 from apps.market.models import Candle, Instrument
+from apps.market.services.basics import ensure_basics
 from config import demo as demonstration
 from config import health
 
@@ -22,6 +23,11 @@ def migrate() -> str:
 def roles() -> str:
     """Have the staff roles as the code has them."""
     return ", ".join(ensure_roles())
+
+
+def market() -> str:
+    """Have the definitions of features and the rules of the cache."""
+    return f"{ensure_basics()} rules added"
 
 
 def administrator(name: str, password: str) -> str:

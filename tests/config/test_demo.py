@@ -91,7 +91,8 @@ class TestLoad:
 
         assert demo.load() == (
             "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals, "
-            "0 bots, 0 trades, 0 agents, 0 decisions added"
+            "0 bots, 0 trades, 0 agents, 0 decisions, "
+            "0 points of other series, 0 vectors, 0 regimes added"
         )
         assert (Candle.objects.count(), Alert.objects.count()) == before
 
@@ -112,7 +113,8 @@ class TestLoad:
 
         assert demo.load() == (
             "0 instruments, 0 candles, 0 alerts, 0 runs, 0 predictions, 0 signals, "
-            "0 bots, 0 trades, 0 agents, 0 decisions added"
+            "0 bots, 0 trades, 0 agents, 0 decisions, "
+            "0 points of other series, 0 vectors, 0 regimes added"
         )
 
     def test_goes_on_without_the_data(self, monkeypatch):

@@ -46,8 +46,9 @@ pytestmark = pytest.mark.django_db
 
 # Readings of the desk itself, cold: see the properties of Readings. Of bots: how many stand how,
 # those in trouble and what they hold, open trades, what was realized, limits. Of agents: who there
-# is, what they spent, decided and realized, and who is near liquidation.
-MOST_QUERIES = 37
+# is, what they spent, decided and realized, and who is near liquidation. Of the market: features,
+# new defects, the cache.
+MOST_QUERIES = 40
 SEARCH = "/admin/search/"
 
 
