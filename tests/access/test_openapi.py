@@ -7,16 +7,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from drf_spectacular.drainage import GENERATOR_STATS
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from apps.access.scopes import known_scopes
 from apps.shared.api.schemas import type_schema
 
 
-@pytest.fixture(scope="module")
-def document():
-    return SchemaGenerator().get_schema(request=None, public=True)
+@pytest.fixture
+def document(api_document):
+    return api_document
 
 
 def operations(document):

@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.db import connection
+
 from apps.alerts.models import AlertPerformance, TrackedPrice
 from apps.alerts.services import raise_alerts, settle_alerts, track_due_prices
 from apps.market.choices import Granularity
@@ -77,7 +79,13 @@ def closing_at(end: datetime, close: Any, **values: Any) -> Candle:
 
 
 def store(*candles: Candle) -> None:
-    Candle.objects.bulk_create(candles)
+    """Store candles by COPY: tests store them by the thousand, which INSERT takes seconds for."""
+    names = ("symbol", "source", "timestamp", "open", "high", "low", "close", "volume")
+    statement = f"COPY candles (granularity, {', '.join(names)}) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for each in candles:
+            values = [getattr(each, name) for name in names]
+            copy.write_row([str(each.granularity), *values])
 
 
 def bars_of(candles: Sequence[Candle]) -> list[Bar]:

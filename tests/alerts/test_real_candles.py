@@ -10,7 +10,7 @@ import pytest
 from apps.alerts.models import Alert, AlertPerformance, TrackedPrice
 from apps.alerts.services import raise_alerts
 from apps.market.models import Candle
-from tests.alerts.rows import sent, tick
+from tests.alerts.rows import sent, store, tick
 from tests.e2e import brute_force
 
 FILES = sorted(
@@ -34,19 +34,21 @@ def series():
 
 def stored(series):
     for symbol, candles in series.items():
-        Candle.objects.bulk_create(
-            Candle(
-                symbol=symbol,
-                source="file",
-                granularity="5m",
-                timestamp=start,
-                open=opened,
-                high=high,
-                low=low,
-                close=close,
-                volume=0,
+        store(
+            *(
+                Candle(
+                    symbol=symbol,
+                    source="file",
+                    granularity="5m",
+                    timestamp=start,
+                    open=opened,
+                    high=high,
+                    low=low,
+                    close=close,
+                    volume=0,
+                )
+                for start, _, opened, high, low, close in candles
             )
-            for start, _, opened, high, low, close in candles
         )
 
 

@@ -1,7 +1,11 @@
-"""What became of an alert, the long way round: from the file, nothing shared with apps."""
+"""What became of an alert, the long way round: from the file, nothing shared with apps.
+
+Candles are (start, width, open, high, low, close), oldest first, all of one width.
+"""
 
 import csv
 import gzip
+from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -19,11 +23,16 @@ def change(sign, price, entry):
     return exact.quantize(Decimal("1e-8"), context=EXACT)
 
 
+def end_of(candle):
+    return candle[0] + candle[1]
+
+
 def price_at(moment, candles):
-    past = [candle for candle in candles if candle[0] + candle[1] <= moment]
-    if past and moment - past[-1][0] - past[-1][1] <= max(2 * past[-1][1], timedelta(minutes=10)):
-        return "known", past[-1][5]
-    return ("missing" if len(past) < len(candles) else "waits"), None
+    past = bisect_right(candles, moment, key=end_of)
+    last = candles[past - 1] if past else None
+    if last and moment - end_of(last) <= max(2 * last[1], timedelta(minutes=10)):
+        return "known", last[5]
+    return ("missing" if past < len(candles) else "waits"), None
 
 
 def judge(alert, candles):
@@ -40,13 +49,13 @@ def judge(alert, candles):
         points[hours] = {"status": status, "price": price, "percentage_change": known.get(hours)}
         waiting += [hours] * (points[hours]["status"] == "waits")
     touch, at, moves, end = "none" if target or stop else "", None, [], start + timedelta(hours=72)
-    for begin, width, _, high, low, _ in candles:
-        if begin >= start and begin + width <= end:
-            moves += [change(sign, price, entry) for price in (high, low) if entry]
-            hit = target and (high >= target if sign > 0 else low <= target)
-            out = stop and (low <= stop if sign > 0 else high >= stop)
-            if (hit or out) and at is None:
-                touch, at = ("ambiguous" if hit and out else "target" if hit else "stop"), begin
+    first = bisect_left(candles, start, key=lambda candle: candle[0])
+    for begin, _, _, high, low, _ in candles[first : bisect_right(candles, end, key=end_of)]:
+        moves += [change(sign, price, entry) for price in (high, low) if entry]
+        hit = target and (high >= target if sign > 0 else low <= target)
+        out = stop and (low <= stop if sign > 0 else high >= stop)
+        if (hit or out) and at is None:
+            touch, at = ("ambiguous" if hit and out else "target" if hit else "stop"), begin
     won = any(known.get(hours, least - 1) >= least for hours, least in SUCCESS.items())
     lost = not won and not set(waiting) & set(SUCCESS) and bool(set(known) & set(SUCCESS))
     found = {"checkpoints": {h: point for h, point in points.items() if h not in waiting}}

@@ -1,4 +1,7 @@
-"""The products that tests share: to start one takes as long as most of them."""
+"""The products that tests share: to start one takes as long as most of them.
+
+They run until the last of these tests; who shares them with whom, ``tests.sharing`` says.
+"""
 
 import os
 import re
@@ -14,27 +17,13 @@ import pytest
 
 from tests.e2e.product import Product, running
 
-HERE = Path(__file__).parent
 # Settings of the harried product: how many rows a log writer keeps, how long a step is its
 # worker's.
 QUEUE = 200
 LEASE_SECONDS = 4
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have these tests last, in their order: products run no longer than they must.
-
-    Where several workers share the suite, whoever has a product has all of its tests.
-    """
-    items.sort(key=lambda item: HERE in item.path.parents)
-    for item in items:
-        if HERE in item.path.parents:
-            on_demo = "demo_product" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("demo" if on_demo else "products"))
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_product() -> Iterator[Product]:
     """Return a product for all who leave its processes alone; ask it ``with_key`` of one's own.
 
@@ -44,7 +33,7 @@ def shared_product() -> Iterator[Product]:
         yield product
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def harried_product() -> Iterator[Product]:
     """Return a product whose processes are stopped and killed, with little room and patience."""
     with started(
@@ -69,7 +58,7 @@ def started(port: int, **variables: str) -> Iterator[Product]:
 # --- The demo in a browser ------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_product() -> Iterator[Product]:
     """Return a product with its demo, for the pages; it may be added to."""
     with tempfile.TemporaryDirectory(prefix="blotter-tests-") as name:

@@ -16,6 +16,11 @@ PAGES = {
     "login": ("Log in", 0),
     "desk": ("What needs me now?", 4),
     "instrument": ("Last candle ended", 1),
+    "features": ("Newest values", 1),
+    "coverage": ("Average known", 0),
+    "health": ("Candles by day", 0),
+    "series": ("Newest of those shown", 1),
+    "cache": ("Next to expire", 1),
     "alert": ("Where this strategy stands", 1),
     "scorecard": ("Outcomes by strategy", 0),
     "alerts": ("breakout", 0),
@@ -52,6 +57,7 @@ PAGES = {
     "docs": ("/api/v1/agents/agents/", 0),
 }
 DECISIONS = "/admin/agents/agentdecision/"
+HASH_RATE = "symbol=BTC%2FUSD&source=demo&metric_name=hash_rate"
 CAUSE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARKUP = '<img src=x onerror="window.broken=1">'
 SCRIPT = "<script>window.broken=1</script>"
@@ -156,6 +162,10 @@ def addresses(product, browser, login):
         "login": "/admin/login/",
         "desk": "/admin/",
         "instrument": first("/admin/market/instrument/?q=EUR"),
+        "coverage": "/admin/market/featurecoverage/",
+        "health": "/admin/market/candleseries/health/",
+        "series": f"/admin/market/onchainmetric/series/chart/?{HASH_RATE}",
+        "cache": "/admin/market/apicacheentry/cache/",
         "alert": first("/admin/alerts/alert/?performance__status__exact=settled"),
         "scorecard": "/admin/alerts/alert/scorecard/",
         "alerts": "/admin/alerts/alert/",
@@ -190,6 +200,7 @@ def addresses(product, browser, login):
         "agent trade": first("/admin/agents/agenttrade/?status__exact=closed"),
         "docs": "/api/v1/docs/",
     }
+    found["features"] = found["instrument"].replace("/change/", "/features/")
     pair = (found["analysis"], first("/admin/analysis/analysis/?q=Balanced+-+1d"))
     one, other = (re.findall(r"/analysis/(\d+)/", address)[0] for address in pair)
     found["comparison"] = f"/admin/analysis/analysis/compare/?a={one}&b={other}"

@@ -5,18 +5,23 @@ import gzip
 import os
 import random
 import signal
+from bisect import bisect_right
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from tests.e2e.brute_force import judge
+from tests.e2e.brute_force import end_of, judge
 from tests.e2e.product import DATA, running, wait_for
 
 FILES = ["ADA_BTC-5m", "ETH_BTC-5m", "LTC_BTC-5m", "TRX_BTC-5m", "BTC_USD-1d"]
 ALERTS = 1000
 PLACES = Decimal("1e-8")
+JUDGED = """
+SELECT (SELECT count(*) FROM price_tracking) >= %s
+   AND (SELECT count(*) FROM performance_summary WHERE status = 'settled') >= %s
+"""
 
 pytestmark = [
     pytest.mark.skipif(not DATA.exists(), reason="the real candles (../shared/data) are not here"),
@@ -50,8 +55,8 @@ def place_alerts(series):
         moment = moment.replace(microsecond=0)
         sign = chance.choice([1, -1])
         # The sender's own price: near the market's, but its own.
-        known = [candle for candle in candles if candle[0] + width <= moment]
-        market = (known or candles[:1])[-1][5]
+        known = bisect_right(candles, moment, key=end_of)
+        market = candles[max(0, known - 1)][5]
         entry = (market * Decimal(chance.choice(["1", "1.001", "0.998"]))).quantize(PLACES)
         far, near_stop = (Decimal(chance.choice(["0.3", "1", "2.5", "6", "15"])) for _ in range(2))
         alert = {
@@ -129,9 +134,8 @@ def wait_until_judged(product, settled, checkpoints):
     def all_judged():
         for task in ("track_prices", "settle_alerts"):
             product.wake(f"apps.alerts.tasks.{task}")
-        found = sum(1 for _ in product.every("/api/v1/alerts/tracked-prices/?limit=1000"))
-        path = "/api/v1/alerts/performance/?limit=1000&status=settled"
-        return found >= checkpoints and sum(1 for _ in product.every(path)) >= settled
+        with product.database() as database:
+            return database.execute(JUDGED, [checkpoints, settled]).fetchone() == (True,)
 
     wait_for(all_judged, 180, lambda: product.said()[-3000:])
 
