@@ -51,7 +51,7 @@ SCHEDULE = {
     "fetch candles": every(task="apps.market.tasks.fetch_candles", seconds=60),
     "build features": every(task="apps.market.tasks.build_features", seconds=60),
     "fill gaps of candles": every(task="apps.market.tasks.run_backfills", seconds=60),
-    "check candles": every(task="apps.market.tasks.check_candles", seconds=3600),
+    "check candles": every(task="apps.market.tasks.check_candles", seconds=900),
     "verify features": every(task="apps.market.tasks.verify_features", seconds=3600),
     "refresh coverage on request": every(
         task="apps.market.tasks.run_coverage_refreshes", seconds=60

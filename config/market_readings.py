@@ -19,14 +19,21 @@ FEATURES = """
 SELECT count(*), count(*) FILTER (WHERE features.error <> ''),
     count(*) FILTER (
         WHERE candles.updated_at < %(since)s AND (
-            features.changed_from IS NOT NULL OR features.last_timestamp IS NULL
-            OR features.last_timestamp < candles.last_timestamp
+            features.changed_from IS NOT NULL
+            OR coalesce(features.last_timestamp, '-infinity') < candles.last_timestamp
+            -- Its last candles may have been deleted.
+            AND EXISTS (
+                SELECT FROM candles AS candle
+                WHERE (candle.symbol, candle.source, candle.granularity)
+                        = (features.symbol, features.source, features.granularity)
+                  AND candle.timestamp > coalesce(features.last_timestamp, '-infinity')
+            )
         )
     )
 FROM feature_series AS features
 JOIN feature_versions AS version ON version.version = features.feature_version
 JOIN candle_series AS candles USING (symbol, source, granularity)
-WHERE version.built
+WHERE version.built AND version.granularities ? features.granularity
 """
 
 

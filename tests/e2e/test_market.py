@@ -142,7 +142,8 @@ def product(shared_product):
 def pipeline(product):
     """Return a pipeline whose candles of two symbols have been made into features."""
     share = {"symbol": SHARE, "asset_class": "equity"}
-    assert product.post(f"{MARKET}instruments/", share)[0] == 201
+    status, answer = product.post(f"{MARKET}instruments/", share)
+    assert status == 201, (answer, product.said()[-3000:])
     pipeline = Pipeline(product)
     pipeline.zones[SHARE] = "America/New_York"
     first = last_hour() - (HOURS - 1) * HOUR

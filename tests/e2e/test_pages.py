@@ -17,7 +17,7 @@ PAGES = {
     "desk": ("What needs me now?", 4),
     "instrument": ("Last candle ended", 1),
     "features": ("Newest values", 1),
-    "coverage": ("Average known", 0),
+    "coverage": ("Refresh now", 0),
     "health": ("Candles by day", 0),
     "series": ("Newest of those shown", 1),
     "cache": ("Next to expire", 1),

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from apps.market.admin.charts import SeriesView, offers, series_table
 from apps.market.choices import AssetClass, Freshness, Granularity
-from apps.market.domain.candles import Series, aligned_start
+from apps.market.domain.candles import CandleRow, Series, aligned_start
 from apps.market.domain.freshness import freshness
-from apps.market.models import Candle
+from apps.market.models import Candle, CandleSeries
+from apps.market.services.candles import store_candles
+from apps.market.services.health import check_series
 from tests.factories import make_candle, make_instrument
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -124,29 +126,42 @@ class TestInstrumentPage:
     ):
         instrument = make_instrument(symbol="BTC/USD")
         make_candle()
-        # session, user, instrument, series, feeds, candles, health, regimes, features; gaps below
+        # session, user, instrument, series, feeds, candles, health, regimes, features
         expected = 9
         self.page(admin_client, instrument)
-        with django_assert_num_queries(expected + 1):
+        with django_assert_num_queries(expected):
             self.page(admin_client, instrument)
         for _ in range(30):
             make_candle()
-        with django_assert_num_queries(expected + 1):
+        with django_assert_num_queries(expected):
             self.page(admin_client, instrument)
 
-    def test_names_gaps_and_staleness(self):
+    def test_names_staleness(self):
         instrument = make_instrument(symbol="BTC/USD", asset_class=AssetClass.CRYPTO)
-        start = aligned_start(timezone.now() - timedelta(days=1), Granularity.M5)
-        for step in (0, 1, 4):
-            make_candle(timestamp=start + step * timedelta(minutes=5))
+        make_candle(timestamp=aligned_start(timezone.now() - timedelta(days=1), Granularity.M5))
 
         (line,) = series_table(
             instrument, Candle.objects.series("BTC/USD"), set(), now=timezone.now()
         )
 
         assert ">Stale<" in line["state"]
-        assert (line["gaps"]["count"], line["gaps"]["missing"]) == (1, 2)
-        assert line["gaps"]["longest"] == "10 min"
+
+    def test_names_gaps_as_health_knows_them(self, admin_client):
+        instrument = make_instrument(symbol="AAA", asset_class=AssetClass.EQUITY)
+        friday = datetime(2026, 3, 6, tzinfo=UTC)
+        days = [friday + timedelta(days=day) for day in (-4, -3, -2, 0, 3, 4, 10)]
+        price = (Decimal(100),) * 4 + (Decimal(1),)
+        rows = [CandleRow("AAA", "test", "1d", day, *price) for day in days]
+        now = days[-1] + timedelta(days=2)
+        assert not store_candles(rows, now=now).failed
+        assert "Not looked at yet" in self.page(admin_client, instrument)
+
+        (series,) = CandleSeries.objects.all()
+        check_series(series_ids=[series.pk], now=now)
+
+        words = re.sub(r"<[^>]*>", "", self.page(admin_client, instrument))
+        # No weekend is missing; after a silence of a week its weekdays are.
+        assert "3 candles missing in 1 gap\n" in words
 
 
 @pytest.mark.django_db

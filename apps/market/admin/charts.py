@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -19,9 +19,6 @@ BARS = 300
 MOST_READ = 60_000
 # A switch that would show a handful of candles is no choice.
 LEAST_BARS = 3
-# Gaps are looked for in the newest part of each series.
-GAP_WINDOW = 2_000
-MOST_GAP_CHECKS = 8
 
 
 @dataclass
@@ -171,21 +168,17 @@ def series_table(
     *,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Return one line per series: its bounds, how fresh it is, what is missing in it."""
+    """Return one line per series: its bounds, and how fresh it is."""
     return [
         series_line(
-            instrument,
-            series,
-            fetched=(series.source, series.granularity) in fetched,
-            look_for_gaps=place < MOST_GAP_CHECKS,
-            now=now,
+            instrument, series, fetched=(series.source, series.granularity) in fetched, now=now
         )
-        for place, series in enumerate(stored)
+        for series in stored
     ]
 
 
 def series_line(
-    instrument: Instrument, series: Series, *, fetched: bool, look_for_gaps: bool, now: datetime
+    instrument: Instrument, series: Series, *, fetched: bool, now: datetime
 ) -> dict[str, Any]:
     state = freshness(series, asset_class=instrument.asset_class, fetched=fetched, now=now)
     within = display.span_words(expected_within(series.granularity, instrument.asset_class))
@@ -201,23 +194,5 @@ def series_line(
         "known_until": series.known_until,
         "state": display.badge(state.label, COLORS[state], why),
         "fetched": fetched,
-        "gaps": gap_summary(instrument.symbol, series) if look_for_gaps else None,
         "url": query(source=series.source, granularity=series.granularity),
-    }
-
-
-def gap_summary(symbol: str, series: Series) -> dict[str, Any]:
-    """Return how much is missing in the newest ``GAP_WINDOW`` intervals, and the worst gap."""
-    step = width(series.granularity)
-    start = max(series.first, series.known_until - GAP_WINDOW * step)
-    found = Candle.objects.gaps(
-        symbol, series.source, series.granularity, start, series.known_until
-    )
-    longest = max(found, key=lambda gap: gap.missing, default=None)
-    return {
-        "count": len(found),
-        "missing": sum(gap.missing for gap in found),
-        "longest": display.span_words(longest.end - longest.start) if longest else "",
-        "longest_at": longest.start if longest else None,
-        "span": display.span_words(series.known_until - start if found else timedelta(0)),
     }

@@ -21,6 +21,8 @@ from apps.shared.admin.periods import parse_utc
 POINTS = 300
 # Digits of a float that mean anything in a picture.
 DRAWN_DIGITS = 7
+# Nothing costs so much; candles travel with all their digits.
+LARGEST = 1e20
 # The colors of the lines of one pane; bars come first.
 IN_PANES = ("1", "2", "4", "3", "6", "5")
 PRICES = ("open", "high", "low", "close", "volume")
@@ -218,7 +220,7 @@ def chart_of(
     rows: Sequence[tuple[Any, ...]], drawn: Sequence[str], plots: Sequence[Plot]
 ) -> dict[str, Any]:
     """Return the JSON of a ``<candle-chart>`` with lines over the price and panes below it."""
-    whole = [row for row in rows if None not in row[1:6]]
+    whole = [row for row in rows if all(is_drawable(value) for value in row[1:6])]
     bars = [Bar(row[0], *(Decimal(repr(value)) for value in row[1:6])) for row in whole]
     points = {
         name: [[int(row[0].timestamp()), rounded(row[6 + place])] for row in rows]
@@ -236,6 +238,11 @@ def chart_of(
         if not plot.over_price
     ]
     return candle_chart(bars) | {"overlays": over, "panes": panes}
+
+
+def is_drawable(value: float | None) -> bool:
+    """Tell whether a number that may be anything can be part of a candle."""
+    return value is not None and abs(value) < LARGEST
 
 
 def lines_of(plot: Plot, points: dict[str, Any], tones: Any) -> list[dict[str, Any]]:

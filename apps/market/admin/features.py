@@ -25,6 +25,10 @@ from apps.shared.errors import DomainError
 
 TOO_SHORT = "The history before it is too short, or its version does not tell it."
 NOT_COMPUTED = "Nothing is computed yet."
+LOOKS_AHEAD = (
+    "Kept up to date after new candles. It looks ahead, so each new candle has all rows of its "
+    "series computed and written anew: that takes long for long histories."
+)
 # What carries a series from candle to candle: bytes that nobody reads, and not few of them.
 CARRIED = ("state", "tail")
 
@@ -102,6 +106,11 @@ class VersionForm(forms.ModelForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="From candles of these it is built, for every symbol and source.",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "built" in self.fields and not self.instance.is_causal:
+            self.fields["built"].help_text = LOOKS_AHEAD
 
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or self.cleaned_data
@@ -213,13 +222,13 @@ def rebuild_words(rows: QuerySet) -> str:
 class FeatureSeriesAdmin(RunStepsMixin, DerivedAdmin):
     list_display = [
         "symbol", "source", "granularity", "version", "rows", "rsi_share", "average_share",
-        "last_timestamp", "matches", "computed_at", "error",
+        "last", "matches", "computed_at", "error",
     ]  # fmt: skip
     list_filter = ["symbol", "source", "granularity", "feature_version", "computed_at", "error"]
     list_select_related = ["feature_version"]
     search_fields = ["=symbol"]
-    titles = {"last_timestamp": "Last candle"}
     # Everything that may be read is the table's, but for what carries it.
+    private = CARRIED
     export_fields = [
         field.name for field in FeatureSeries._meta.concrete_fields if field.name not in CARRIED
     ]
@@ -262,6 +271,10 @@ class FeatureSeriesAdmin(RunStepsMixin, DerivedAdmin):
     @admin.display(description="Version")
     def version(self, obj: FeatureSeries) -> SafeString:
         return display.text(obj.feature_version_id)
+
+    @admin.display(description="Last candle ended")
+    def last(self, obj: FeatureSeries) -> SafeString:
+        return shown.ended(obj.last_timestamp, obj.granularity, NOT_COMPUTED)
 
     @admin.display(description="RSI known")
     def rsi_share(self, obj: FeatureSeries) -> SafeString:

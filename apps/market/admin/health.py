@@ -25,7 +25,7 @@ from apps.shared.admin import DerivedAdmin
 from apps.shared.admin.steps import Step, StepsMixin
 from apps.shared.errors import DomainError
 
-NOT_CHECKED = "It is checked within minutes after its first candles came."
+NOT_CHECKED = "It is checked within a quarter of an hour after its first candles came."
 # What a check reads in seconds.
 MOST_CHECKED = 1_000_000
 NO_EXPECTATION = "How many are to be expected is not known of it."
@@ -85,7 +85,7 @@ def check(rows: QuerySet, /, *, by: str, now: datetime) -> int:
     if len(chosen) > 1 and sum(row.candles for row in chosen) > MOST_CHECKED:
         raise TooMuch(
             f"More than {MOST_CHECKED:,} candles at once: choose fewer series. What is new or"
-            " changed is looked at by itself within minutes."
+            " changed is looked at by itself within the hour."
         )
     return check_series(series_ids=[row.pk for row in chosen], now=now)
 
@@ -171,9 +171,9 @@ class CandleSeriesAdmin(RunStepsMixin, DerivedAdmin):
     def known(self, obj: CandleSeries) -> SafeString:
         return coverage_of(obj)
 
-    @admin.display(description="Last candle")
+    @admin.display(description="Last candle ended")
     def last(self, obj: CandleSeries) -> SafeString:
-        return display.age(obj.last_timestamp)
+        return shown.ended(obj.last_timestamp, obj.granularity)
 
     def page_badges(self, obj: CandleSeries) -> list[SafeString]:
         (state,) = states_of([obj], now=timezone.now())

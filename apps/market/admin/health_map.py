@@ -15,7 +15,6 @@ from django.utils import timezone
 from apps.market.admin import shown
 from apps.market.choices import AssetClass, Granularity
 from apps.market.models import CandleDay, CandleSeries, Instrument
-from apps.shared import display
 
 SPANS: Final = {"30": 30, "60": 60, "90": 90}
 ORDERS: Final = {"symbol": "By symbol", "worst": "Most missing first"}
@@ -120,7 +119,7 @@ class HealthMap:
                 "of": f"{row.granularity} {row.source}",
                 "days": cells[row.pk],
                 "known": known(row),
-                "last": display.age(row.last_timestamp),
+                "last": shown.ended(row.last_timestamp, row.granularity),
             }
             for row in self.rows
         ]

@@ -62,6 +62,10 @@ class SeriesStory:
         (state,) = states_of([self.series], now=self.now)
         return state
 
+    @property
+    def ended(self) -> SafeString:
+        return shown.ended(self.series.last_timestamp, self.series.granularity)
+
     @cached_property
     def instrument(self) -> int | None:
         found = Instrument.objects.filter(symbol=self.series.symbol).values_list("pk", flat=True)
@@ -82,7 +86,8 @@ class SeriesStory:
                 )
             )
         if self.series.checked_at is None:
-            told.append(("info", "Not checked yet: it is within minutes, or by “Check now”."))
+            words = "Not checked yet: it is within a quarter of an hour, or by “Check now”."
+            told.append(("info", words))
         return told
 
     # --- its days -------------------------------------------------------------------------

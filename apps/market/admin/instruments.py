@@ -16,12 +16,13 @@ from django.utils.safestring import SafeString
 from apps.market.admin import shown
 from apps.market.admin.charts import SeriesView, series_table
 from apps.market.admin.feature_charts import FeatureView, series_of
-from apps.market.admin.features import TOO_SHORT
+from apps.market.admin.features import NOT_COMPUTED, TOO_SHORT
 from apps.market.admin.health import coverage_of
 from apps.market.admin.imports import InstrumentImportMixin
 from apps.market.admin.regime_strip import regime_strip
 from apps.market.choices import COLORS, AssetClass
 from apps.market.models import Candle, CandleSeries, FeatureSeries, Feed, Instrument
+from apps.market.services.health import recheck_changed, rules_of
 from apps.shared import display
 from apps.shared.admin import EntityAdmin
 from apps.shared.admin.periods import parse_utc
@@ -59,6 +60,11 @@ class InstrumentAdmin(InstrumentImportMixin, EntityAdmin):
                                 "timezone"]}),
         ("Company", {"fields": [("sector", "industry"), ("market_cap", "country"), "source"]}),
     ]  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: Instrument, form: Any, change: bool) -> None:
+        before = rules_of([obj.symbol])
+        super().save_model(request, obj, form, change)
+        recheck_changed(before)
 
     def page_badges(self, obj: Instrument) -> list[SafeString]:
         kind = display.badge(obj.get_asset_class_display(), COLORS[AssetClass(obj.asset_class)])
@@ -153,7 +159,7 @@ def feature_lines(obj: Instrument) -> list[dict[str, Any]]:
             "version": row.feature_version_id,
             "url": f"{page}?{urlencode(feature_query(row))}",
             "rows": row.rows,
-            "last": row.last_timestamp,
+            "last": shown.ended(row.last_timestamp, row.granularity, NOT_COMPUTED),
             "rsi": shown.feature(row.latest_rsi, TOO_SHORT),
             "average": shown.feature(row.latest_ma, TOO_SHORT),
             "known": shown.coverage(shown.share_of(row.rsi_rows, row.rows)),

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models.functions import TruncDay
 from django.utils.safestring import SafeString
 
 from apps.market.choices import COLORS, DominantTrend, RegimeType, VolatilityRegime
@@ -51,17 +50,13 @@ def regime_strip(symbol: str, now: datetime, *, source: str = OWN_SOURCE) -> dic
     last = (now.astimezone(UTC) - DAY if source == OWN_SOURCE else now.astimezone(UTC)).date()
     first = last - (DAYS - 1) * DAY
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    told_by_then = MarketRegime.objects.filter(
-        symbol=symbol,
-        source=source,
-        timestamp__gte=start,
-        timestamp__lte=known_by(now, source),
-    )
     rows = list(
-        # Others may report by the second: only the last word of each day leaves the database.
-        told_by_then.annotate(day=TruncDay("timestamp", tzinfo=UTC))
-        .order_by("day", "-timestamp")
-        .distinct("day")
+        MarketRegime.objects.filter(
+            symbol=symbol,
+            source=source,
+            timestamp__gte=start,
+            timestamp__lte=known_by(now, source),
+        ).order_by("timestamp")
     )
     by_day = {row.timestamp.date(): row for row in rows}
     present = rows[-1] if rows else None

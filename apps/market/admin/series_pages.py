@@ -126,7 +126,7 @@ def state_badge(silent: timedelta | None, cadence: timedelta | None) -> SafeStri
         return display.badge("Too few points", "default", NO_CADENCE)
     usual = f"One usually comes every {display.span_words(cadence)}."
     if silent is None:
-        return display.badge("Fed", "success", usual)
+        return display.badge("Fresh", "success", usual)
     words = f"Silent for {display.span_words(silent)}"
     return display.badge(words, "danger" if silent < LONG_SILENT * cadence else "warning", usual)
 

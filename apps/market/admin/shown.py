@@ -1,6 +1,7 @@
 """How features, coverage and sizes look, and links between the pages of the market."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from apps.market.domain.candles import known_at
 from apps.shared import display
 from apps.shared.admin.figures import filled_bar
 
@@ -82,6 +84,11 @@ def granularities(value: Any, reason: str = "") -> SafeString:
     """Return a stored list of granularities as words."""
     words = ", ".join(map(str, value)) if isinstance(value, Sequence) else ""
     return display.text(words, reason)
+
+
+def ended(start: datetime | None, granularity: str, reason: str = "") -> SafeString:
+    """Return how long ago the candle that began then ended."""
+    return display.age(start and known_at(start, granularity), reason)
 
 
 def address(model: type[Model], action: str, *args: Any, **query: Any) -> str:

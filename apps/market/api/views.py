@@ -20,6 +20,7 @@ from apps.market.api.rows import (
 from apps.market.domain.candles import check_divides, width
 from apps.market.models import Candle, Feed, Instrument
 from apps.market.models.instruments import NO_TIMEZONE, timezones
+from apps.market.services import health
 from apps.market.services.candles import Checked, check_candles, store_checked
 from apps.shared.api.errors import ApiError
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE, invalid_parameter
@@ -58,7 +59,9 @@ class InstrumentViewSet(EntityViewSet):
             else:
                 kept.append(place)
         good = [rows[place] for place in kept]
+        before = health.rules_of(row.symbol for row in good)
         outcome.merge(super().ingested(good, on_conflict=on_conflict), kept)
+        health.recheck_changed(before)
         outcome.sort()
         return outcome
 

@@ -83,9 +83,7 @@ def cache_key(source: str, method: str, /, *args: object, **kwargs: object) -> s
     if not (source and method) or len(name) > LONGEST_KEY - 33:
         raise ValueError("A key needs a source and a method, together up to 166 characters.")
     parts = [plain(argument).replace("=", "%3D") for argument in args]
-    parts += [
-        f"{plain(word).replace('=', '%3D')}={plain(kwargs[word])}" for word in sorted(kwargs)
-    ]
+    parts += [f"{plain(word).replace('=', '%3D')}={plain(kwargs[word])}" for word in sorted(kwargs)]
     key = ":".join([name, *parts])
     # The database takes neither half a character nor NUL.
     whole = key.encode(errors="surrogatepass")

@@ -18,6 +18,7 @@ from apps.executions.services.work import (
     close_runs,
     finish_step,
     plan_run,
+    release_step,
 )
 from apps.market.models import FeatureCoverage
 
@@ -81,13 +82,11 @@ def run_refreshes(*, clock: Callable[[], datetime]) -> int:
     done = 0
     while step := claim_step(runner=RUNNER, now=clock(), lease=settings.STEP_LEASE):
         found = refresh_coverage(now=clock())
-        finish_step(
-            step=step,
-            status=StepStatus.SUCCESS if found.done else StepStatus.SKIPPED,
-            reason="" if found.done else "under_way",
-            result_data=found._asdict(),
-            now=clock(),
-        )
+        if not found.done:
+            # The one under way may have read what is older: this one takes its turn behind it.
+            release_step(step=step, now=clock())
+            break
+        finish_step(step=step, status=StepStatus.SUCCESS, result_data=found._asdict(), now=clock())
         done += 1
     close_runs(now=clock(), runner=RUNNER)
     return done

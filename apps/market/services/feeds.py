@@ -128,6 +128,7 @@ def note_success(feed: Feed, rows: list[CandleRow], recall: Recall) -> None:
     newest, asked_at = rows[-1].timestamp, feed.last_fetch_at
     assert asked_at is not None
     answered = [moment for what, moment in recall.asked_at.items() if what != MARKETS]
+    old = "".join(f"Old list of markets: {each}" for each in recall.stale)
     full = len(rows) >= PAGE - 1 and newest != feed.last_candle_at
     Feed.objects.filter(pk=feed.pk).update(
         state=FeedState.OK,
@@ -135,7 +136,7 @@ def note_success(feed: Feed, rows: list[CandleRow], recall: Recall) -> None:
         last_success_at=min([asked_at, *answered]),
         last_candle_at=max(newest, feed.last_candle_at or newest),
         consecutive_failures=0,
-        last_error=storable("".join(f"Old list of markets: {each}" for each in recall.stale))[0][:500],
+        last_error=storable(old)[0][:500],
         next_fetch_at=next_fetch(feed.granularity, newest=newest, full=full, now=asked_at),
         updated_at=asked_at,
     )

@@ -129,7 +129,7 @@ class TestCached:
         assert ApiCacheEntry.objects.get().response_format == "json"
 
     def test_a_later_answer_is_not_replaced_by_an_earlier_one(self, outside):
-        ask(outside, NOON + DAY)
+        ask(outside, NOON + MINUTE)
         entry = ApiCacheEntry.objects.get()
         kept = entries.Kept(
             entry.cache_key, "price", "Venue", "{}", "json", {}, NOON + MINUTE, NOON + MINUTE

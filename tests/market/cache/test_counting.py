@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.market.models import ApiCacheEntry, CacheDailyStats
 from apps.market.services.cache import (
     LoadFailed,
+    asking,
     counting,
     flush_at_exit,
     flush_counts,
@@ -20,6 +21,7 @@ from apps.market.services.cache import (
     read_entry,
 )
 from apps.market.services.cache.counting import WHAT, counts
+from apps.market.services.cache.entries import keep
 from tests.market.cache.asked import DAY, MINUTE, NOON, SECOND, ask, in_processes
 from tests.market.cache.test_reported import Row
 
@@ -165,8 +167,15 @@ def mixed(chance, outside):
         if chance.random() < 0.3:
             beside["errors"] += 1
             raise ConnectionError("nobody there")
-        beside["writes"] += 1
         return outside()
+
+    def keeping(kept, *, now):
+        is_new = keep(kept, now=now)
+        beside["writes"] += is_new is not None
+        return is_new
+
+    # Whether an answer is kept depends on the others, so that is where it is counted.
+    asking.keep = keeping
 
     def question():
         try:

@@ -153,7 +153,7 @@ def _fill_averages(last: Last, out: Column) -> None:
 def _fill_returns(last: Last, returns: Column, out: Column) -> None:
     new = returns[-1]
     out[ROW["returns"]] = new
-    out[ROW["log_returns"]] = np.log1p(new)
+    out[ROW["log_returns"]] = np.where(new <= -1, np.nan, np.log1p(new))
     out[ROW["price_acceleration"]] = new - returns[-2]
     out[ROW["returns_sign"]] = np.sign(new)
     out[ROW["returns_squared"]] = new * new

@@ -33,7 +33,10 @@ def fill_returns(block: Block, out: Column) -> Column:
     returns /= closes[:-1]
     recent = returns[VOLUMES:]
     out[ROW["returns"]] = recent
-    np.log1p(recent, out=out[ROW["log_returns"]])
+    logarithms = out[ROW["log_returns"]]
+    np.log1p(recent, out=logarithms)
+    # A price that has lost more than the digits of a float can tell.
+    logarithms[recent <= -1] = np.nan
     np.subtract(recent, returns[VOLUMES - 1 : -1], out=out[ROW["price_acceleration"]])
     np.sign(recent, out=out[ROW["returns_sign"]])
     np.multiply(recent, recent, out=out[ROW["returns_squared"]])

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from apps.market.choices import Freshness
@@ -49,9 +50,9 @@ class Command(BaseCommand):
             if row.expected and row.missing is not None:
                 share = f"{100 * (row.expected - row.missing) / row.expected:.2f} %"
             table.add_row(
-                row.symbol,
+                escape(row.symbol),
                 row.granularity,
-                row.source,
+                escape(row.source),
                 f"[{STYLES[state]}]{state.label}[/]",
                 f"{row.last_timestamp:%Y-%m-%d %H:%M}",
                 f"{row.candles:,}",

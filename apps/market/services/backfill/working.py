@@ -131,6 +131,8 @@ def fetch_window(step: ExecutionStep, clock: Clock) -> None:
         if not since < rows[-1].timestamp < end - step_width:
             break
         since = rows[-1].timestamp
+    else:
+        raise ProviderRubbish(f"So little at once that {MOST_PAGES} answers did not tell it all.")
     missing = still_missing(series, gaps)
     # Who begins behind what we have ourselves has not been heard on the gap.
     heard = first is not None and (behind is None or first <= behind)

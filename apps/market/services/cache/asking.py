@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import pglock
-from django.db import Error, transaction
+from django.db import Error
 
 from apps.logs.domain.evidence import storable
 from apps.market.choices import ResponseFormat
@@ -28,7 +28,7 @@ from apps.market.domain.cache import (
     size_of,
 )
 from apps.market.models import ApiCacheEntry
-from apps.market.services.cache.clearing import invalidations_wait, was_thrown_away
+from apps.market.services.cache.clearing import THROWING, last_invalidation, was_thrown_away
 from apps.market.services.cache.counting import counts, flush_when_due
 from apps.market.services.cache.entries import (
     Kept,
@@ -114,6 +114,8 @@ def cached(
     ``load`` returns JSON (decimals come back as strings) or raises; it must not close the
     caller's connection. ``good_until`` may say of an answer that it is outdated sooner than the
     rule of ``data_type`` has it; a time that has passed keeps it from being kept at all.
+
+    What is brought while somebody throws such answers away is handed on, but not kept.
 
     When ``load`` raises, an expired answer stands in for as long as its rule allows, else the
     error goes up. Who waited for a call of another shares its answer or its failure: LoadFailed
@@ -247,12 +249,13 @@ def through_database(question: Question) -> Outcome:
             if not mine:
                 waited = f"Another process is asking; no answer within {question.patience:g} s."
                 return stand_in(entry, question.now, LoadFailed(waited))
+            thrown = last_invalidation()
             outcome = ask_outside(question)
             if outcome.failure:
                 outcome = stand_in(entry, question.now, outcome.failure)
                 tell_failure(question.key, told(outcome.failure or Exception()))
             else:
-                keep_outcome(question, outcome)
+                keep_outcome(question, outcome, thrown)
     except Error as error:
         logger.warning("The cache does without its database: %s", str(error).strip()[:200])
     return outcome or ask_outside(question)
@@ -272,10 +275,11 @@ def ask_outside(question: Question) -> Outcome:
     return Outcome("fetched", text, question.now, max(expires_at, question.now))
 
 
-def keep_outcome(question: Question, outcome: Outcome) -> None:
+def keep_outcome(question: Question, outcome: Outcome, thrown: int) -> None:
     """Keep an answer that is still good and not too large.
 
-    Not one that was under way while somebody threw such answers away: it may be what was wrong.
+    Nor one that was under way while somebody threw such answers away, in an invalidation after
+    the number ``thrown``: it may be what was wrong.
     """
     assert outcome.expires_at is not None
     if outcome.expires_at <= question.now:
@@ -293,9 +297,8 @@ def keep_outcome(question: Question, outcome: Outcome) -> None:
         expires_at=outcome.expires_at,
         stale_until=stale_end(outcome.expires_at, known_rule(question.data_type)),
     )
-    with transaction.atomic():
-        invalidations_wait()
-        if not was_thrown_away(kept, since=question.now):
+    with pglock.advisory(THROWING, shared=True):
+        if not was_thrown_away(kept, after=thrown):
             keep(kept, now=question.now)
 
 

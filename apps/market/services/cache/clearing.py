@@ -99,14 +99,18 @@ def invalidate(
     )
 
 
-def invalidations_wait() -> None:
-    """Have nobody throw anything away until this transaction ends."""
-    pglock.advisory(THROWING, shared=True, xact=True).acquire()
+def last_invalidation() -> int:
+    """Return the number of the last invalidation, 0 before the first."""
+    last = CacheInvalidation.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return last or 0
 
 
-def was_thrown_away(kept: Kept, *, since: datetime) -> bool:
-    """Say whether somebody has thrown away what an answer is an instance of since a moment."""
-    done = CacheInvalidation.objects.filter(invalidated_at__gte=since)
+def was_thrown_away(kept: Kept, *, after: int) -> bool:
+    """Say whether an invalidation after that of a number meant such an answer.
+
+    Hold ``THROWING``, shared, until the answer is kept.
+    """
+    done = CacheInvalidation.objects.filter(pk__gt=after)
     return any(
         kind == InvalidationKind.ALL
         or (kind == InvalidationKind.PATTERN and pattern_holds(pattern, kept.key))

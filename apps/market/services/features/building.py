@@ -75,27 +75,27 @@ class OutOfTime(Exception):
 
 
 def work(*, clock: Clock, joined: Callable[[], None]) -> int:
-    """Do steps that are due, for a few seconds; return how many were taken up.
+    """Do steps that are due, for a few seconds; return how many were of any use.
 
     ``joined`` is called after each claim: whoever has something to do calls others to help. May
-    run many times at once.
+    run many times at once. A step whose series are all being written by somebody else is of no
+    use: to look again at once would find them so again.
     """
-    began, taken = clock(), 0
+    began, useful = clock(), 0
     while clock() - began < WORK_FOR:
         step = claim_step(runner=RUNNER, now=clock(), lease=settings.STEP_LEASE)
         if step is None:
             break
-        taken += 1
         joined()
         meter = Meter()
-        perform(step, clock)
+        useful += perform(step, clock)
         note_use(step=step, report=meter.report(), now=clock())
     close_runs(now=clock(), runner=RUNNER)
-    return taken
+    return useful
 
 
-def perform(step: ExecutionStep, clock: Clock) -> None:
-    """Do one claimed step and note how it went."""
+def perform(step: ExecutionStep, clock: Clock) -> bool:
+    """Do one claimed step and note how it went; return whether anything came of it."""
     try:
         outcome = built(step, clock)
     except OutOfTime:
@@ -116,6 +116,8 @@ def perform(step: ExecutionStep, clock: Clock) -> None:
     else:
         tell(step, outcome, clock())
         finish_step(step=step, now=clock(), result_data=outcome.told(), **ending(outcome))
+        return bool(outcome.series or outcome.failed)
+    return True
 
 
 def built(step: ExecutionStep, clock: Clock) -> Outcome:

@@ -59,10 +59,11 @@ FROM {STANDING}
 WHERE CASE WHEN %(version)s = '' THEN v.built AND v.granularities ? f.granularity
         ELSE v.version = %(version)s END
   AND (f.retry_at IS NULL OR f.retry_at <= %(now)s)
-  AND ({BROKEN} OR c.last_timestamp > f.last_timestamp)
-  AND (f.rows > 0 OR EXISTS (
+  -- Candles may have been deleted since: what is due is what is there.
+  AND ({BROKEN} AND f.rows > 0 OR ({BROKEN} OR c.last_timestamp > f.last_timestamp) AND EXISTS (
     SELECT FROM candles k
     WHERE k.symbol = f.symbol AND k.source = f.source AND k.granularity = f.granularity
+      AND k.timestamp > CASE WHEN {BROKEN} THEN '-infinity' ELSE f.last_timestamp END
   ))
   AND (%(symbols)s::text[] IS NULL OR f.symbol = ANY(%(symbols)s::text[]))
   AND (%(granularity)s = '' OR f.granularity = %(granularity)s)

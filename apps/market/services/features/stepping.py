@@ -147,7 +147,7 @@ def moved(group: Advanced) -> list[Moved]:
     for values in group.values:
         known += ~np.isnan(values[[RSI, AVERAGE]])
     rsi, average = group.values[-1][[RSI, AVERAGE]].tolist()
-    last = group.candles[-1].start.tolist()
+    first, last = group.candles[0].start.tolist(), group.candles[-1].start.tolist()
     packed = group.states.pack()
     return [
         Moved(
@@ -155,7 +155,7 @@ def moved(group: Advanced) -> list[Moved]:
             rows=size,
             rsi_rows=int(known[0, at]),
             ma_rows=int(known[1, at]),
-            first=one.first,
+            first=one.first or moment(first[at]),
             last=moment(last[at]),
             latest_rsi=number(rsi[at]),
             latest_ma=number(average[at]),

@@ -14,10 +14,11 @@ COUNTED = """
 SELECT f.id
 FROM feature_series f
 JOIN feature_versions v ON v.version = f.feature_version AND v.built
+    AND v.granularities ? f.granularity
 CROSS JOIN LATERAL (
     SELECT count(*) AS candles FROM candles k
     WHERE k.symbol = f.symbol AND k.source = f.source AND k.granularity = f.granularity
-      AND k.timestamp <= f.last_timestamp
+      AND k.timestamp BETWEEN f.first_timestamp AND f.last_timestamp
 ) AS held
 CROSS JOIN LATERAL (
     SELECT count(*) AS vectors, count(d.rsi_1d) AS with_rsi, count(d.price_ma_short) AS with_ma
@@ -37,7 +38,8 @@ WITH differing AS (
         SELECT min(timestamp) FROM (
             (SELECT k.timestamp FROM candles k
              WHERE k.symbol = f.symbol AND k.source = f.source
-               AND k.granularity = f.granularity AND k.timestamp <= f.last_timestamp
+               AND k.granularity = f.granularity
+               AND k.timestamp BETWEEN f.first_timestamp AND f.last_timestamp
              EXCEPT
              SELECT d.timestamp FROM feature_engineered_data d
              WHERE d.symbol = f.symbol AND d.source = f.source
@@ -49,7 +51,8 @@ WITH differing AS (
              EXCEPT
              SELECT k.timestamp FROM candles k
              WHERE k.symbol = f.symbol AND k.source = f.source
-               AND k.granularity = f.granularity AND k.timestamp <= f.last_timestamp)
+               AND k.granularity = f.granularity
+               AND k.timestamp BETWEEN f.first_timestamp AND f.last_timestamp)
         ) AS one_sided
     ) AS first, counted.*
     FROM feature_series f
@@ -73,7 +76,8 @@ def verify_series(*, now: datetime) -> int:
     """Compare the rows of each built series with its candles; return how many differ.
 
     What differs is computed anew from there on, and its counts are put right. For candles and
-    vectors that came or went by other ways than ours.
+    vectors that came or went by other ways than ours. Candles before the first row are no
+    matter: their features may have been kept long enough.
     """
     with connection.cursor() as cursor:
         cursor.execute(COUNTED)

@@ -8,6 +8,7 @@ from apps.market.services.health.reading import (
     coverage_map,
     series_states,
 )
+from apps.market.services.health.rules import recheck_changed, rules_of
 
 __all__ = [
     "CoverageRow",
@@ -16,5 +17,7 @@ __all__ = [
     "check_health",
     "check_series",
     "coverage_map",
+    "recheck_changed",
+    "rules_of",
     "series_states",
 ]

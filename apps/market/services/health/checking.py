@@ -9,14 +9,20 @@ from time import monotonic
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from apps.executions.tracking import TrackedRun, tracked_execution
 from apps.logs.choices import NotificationLevel
 from apps.logs.services.notifications import notify
 from apps.market.choices import DefectKind
 from apps.market.models import CandleDefect, CandleSeries
-from apps.market.services.health.looking import first_changed, look, reference_of
+from apps.market.services.health.looking import (
+    MOST_PEERS,
+    first_changed,
+    look,
+    peers_of,
+    reference_of,
+)
 from apps.market.services.health.storing import replace
 
 logger = logging.getLogger(__name__)
@@ -25,7 +31,7 @@ TYPE: Final = "CANDLE_HEALTH"
 # One tick takes up nothing later than this.
 BUDGET_SECONDS: Final = 60.0
 # Nobody needs to know it faster, and each look reads a few weeks of candles.
-PAUSE: Final = timedelta(minutes=30)
+PAUSE: Final = timedelta(minutes=45)
 # What is older is history: it is shown, but nobody is told.
 NEWS: Final = timedelta(hours=48)
 TOLD: Final = (DefectKind.GAP, DefectKind.OUTLIER, DefectKind.SPREAD)
@@ -85,8 +91,8 @@ def check_tracked(series: CandleSeries, run: TrackedRun, now: datetime, *, until
 def check_series(*, series_ids: Sequence[int], now: datetime, whole: bool = True) -> int:
     """Look at these series now, from their first candle on; return how many were looked at.
 
-    Without ``whole`` only where candles are new or changed. One that somebody else is at is left
-    to him. What was found of a series stays where a later one fails.
+    Without ``whole`` only where candles are new or changed. One that somebody else is at is
+    waited for. What was found of a series stays where a later one fails.
     """
     if whole:
         seen = CandleSeries.objects.filter(checked_until__isnull=False)
@@ -95,7 +101,7 @@ def check_series(*, series_ids: Sequence[int], now: datetime, whole: bool = True
     # Those that others are compared with come first: the others need one look then.
     series = list(CandleSeries.objects.filter(pk__in=series_ids).order_by("pk"))
     series.sort(key=lambda row: reference_of(row) is not None)
-    return sum(check_one(row.pk, now=now) for row in series)
+    return sum(check_one(row.pk, now=now, wait=True) for row in series)
 
 
 def check_one(pk: int, *, now: datetime, wait: bool = False, until: float = inf) -> bool:
@@ -103,19 +109,21 @@ def check_one(pk: int, *, now: datetime, wait: bool = False, until: float = inf)
 
     Piece by piece, each in a transaction of its own: what is found stays, whoever comes next goes
     on behind it, and who stores candles never waits for long. With ``wait`` it waits for whoever
-    holds the row; no piece is begun after ``until`` (of the monotonic clock).
+    is at it already; after ``until`` (of the monotonic clock) no second piece is begun.
     """
-    looked = False
+    looked, new = False, CandleSeries.objects.filter(pk=pk, checked_at__isnull=True).exists()
     while (series := CandleSeries.objects.filter(pk=pk).first()) is not None:
         if (changed := first_changed(series)) is None:
             break
         # While no row is held: who waits with rows in hand may wait for ever.
         mark_compared(series, changed)
-        if not check_piece(pk, marked=changed, now=now, wait=wait):
+        if not check_piece(pk, marked=changed, now=now, wait=wait or looked):
             break
         looked = True
         if monotonic() > until:
             break
+    if new and (seen := CandleSeries.objects.filter(pk=pk, checked_at__isnull=False).first()):
+        mark_peers(seen)
     return looked
 
 
@@ -135,25 +143,35 @@ def check_piece(pk: int, *, marked: datetime, now: datetime, wait: bool) -> bool
     return True
 
 
-@transaction.atomic
 def mark_compared(series: CandleSeries, start: datetime) -> None:
     """Have the series that are compared with this one looked at again from where it changed.
 
     Before it is looked at itself: who dies between the two has the others looked at once too
     often, and never once too seldom.
     """
-    if reference_of(series) is not None:
-        return
-    # In the order in which everybody takes several of them.
-    compared = (
-        CandleSeries.objects.select_for_update(no_key=True)
-        .filter(symbol=series.symbol, granularity=series.granularity, checked_until__gt=start)
-        .filter(Q(recheck_from__isnull=True) | Q(recheck_from__gt=start))
-        .exclude(pk=series.pk)
-        .order_by("symbol", "source", "granularity")
+    if reference_of(series) is None:
+        same = CandleSeries.objects.filter(symbol=series.symbol, granularity=series.granularity)
+        mark(same.exclude(pk=series.pk), start)
+
+
+def mark_peers(series: CandleSeries) -> None:
+    """Have its peers looked at again, as from now on it says on which days their market was open.
+
+    Only the first ones are asked, so with thousands of series it is some of them once more.
+    """
+    peers = peers_of(series)
+    if peers is not None and peers.filter(pk__lt=series.pk).count() <= MOST_PEERS:
+        mark(peers, series.first_timestamp)
+
+
+@transaction.atomic
+def mark(rows: QuerySet[CandleSeries], start: datetime) -> None:
+    """Have series looked at again from a moment on; behind what was seen they are due anyway."""
+    held = rows.select_for_update(no_key=True).filter(
+        Q(recheck_from__isnull=True) | Q(recheck_from__gt=start), checked_until__gt=start
     )
-    # Behind what was looked at they are due by themselves.
-    marked = [row.pk for row in compared]
+    # In the order in which everybody takes several of them.
+    marked = [row.pk for row in held.order_by("symbol", "source", "granularity")]
     CandleSeries.objects.filter(pk__in=marked).update(recheck_from=start)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from numpy.typing import NDArray
 
 from apps.market.choices import AssetClass
@@ -194,6 +194,17 @@ def reference_of(series: CandleSeries) -> CandleSeries | None:
     first = same.filter(source=named).first() if named else None
     first = first or same.order_by("source").first()
     return first if first is not None and first.pk != series.pk else None
+
+
+def peers_of(series: CandleSeries) -> QuerySet[CandleSeries] | None:
+    """Return the others of the same source, granularity and asset class; None: nobody is asked."""
+    instrument = Instrument.objects.filter(symbol=series.symbol).first()
+    if instrument is None or not closes(instrument.asset_class):
+        return None
+    same = Instrument.objects.filter(asset_class=instrument.asset_class).values("symbol")
+    return CandleSeries.objects.filter(
+        source=series.source, granularity=series.granularity, symbol__in=same
+    ).exclude(pk=series.pk)
 
 
 def peer_days(series: CandleSeries, asset_class: str, since: int) -> NDArray[np.int64] | None:

@@ -29,12 +29,19 @@ WHERE held.series_id = %(series)s AND held.start >= %(since)s AND held.start < %
 """
 )
 # Who accepted it and when it was found stays, and what is known of a gap that is still the same.
+# What is left of one that was accepted is accepted, too: of a kind no two overlap, so that can only
+# be the one that began last before.
 STORE_DEFECTS = (
     SENT_DEFECTS
     + """
 INSERT INTO candle_defects AS held
-    (series_id, kind, start, "end", candles, value, detail, found_at, accepted_by)
-SELECT %(series)s, kind, start, "end", candles, value, detail, %(now)s, '' FROM sent
+    (series_id, kind, start, "end", candles, value, detail, found_at, accepted_at, accepted_by)
+SELECT %(series)s, sent.*, %(now)s, known.accepted_at, coalesce(known.accepted_by, '')
+FROM sent LEFT JOIN LATERAL (
+    SELECT "end", accepted_at, accepted_by FROM candle_defects before
+    WHERE before.series_id = %(series)s AND before.kind = sent.kind AND before.start < sent.start
+    ORDER BY before.start DESC LIMIT 1
+) AS known ON known."end" >= sent."end"
 ON CONFLICT (series_id, kind, start) DO UPDATE
 SET "end" = excluded."end", candles = excluded.candles, value = excluded.value,
     detail = CASE WHEN excluded.detail = '' AND held."end" = excluded."end"
@@ -130,11 +137,11 @@ def replace(series: CandleSeries, piece: Piece, *, now: datetime) -> None:
         "defects": [each.defects for each in days],
     }
     with connection.cursor() as cursor:
-        cursor.execute(FORGET_DEFECTS, found)
         cursor.execute(STORE_DEFECTS, found)
+        cursor.execute(FORGET_DEFECTS, found)
         cursor.execute(FORGET_DAYS, counted)
         cursor.execute(STORE_DAYS, counted)
-        cursor.execute(SUMMED, {"series": series.pk, "now": now} | progress(series, until, now))
+        cursor.execute(SUMMED, progress(series, until, now))
     count_defects([series.pk])
 
 
@@ -149,6 +156,8 @@ def progress(series: CandleSeries, until: int | None, now: datetime) -> dict[str
     else:
         checked_until = moment(until)
     return {
+        "series": series.pk,
+        "now": now,
         "checked_until": checked_until,
         "checked_at": checked_at,
         "recheck_from": recheck_from,
