@@ -49,10 +49,6 @@ def fill_candles(connection: psycopg.Connection, symbols: int = SYMBOLS) -> None
             for row in zip(moments, *values, strict=True):
                 copy.write_row((name, SOURCE, GRANULARITY, f"{row[0]}Z", *row[1:]))
     connection.execute(
-        "INSERT INTO instruments (symbol, asset_class) "
-        "SELECT DISTINCT symbol, 'crypto' FROM candles ON CONFLICT DO NOTHING"
-    )
-    connection.execute(
         "INSERT INTO candle_series (symbol, source, granularity, first_timestamp, last_timestamp)"
         " SELECT symbol, source, granularity, min(timestamp), max(timestamp)"
         " FROM candles GROUP BY symbol, source, granularity"

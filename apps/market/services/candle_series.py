@@ -2,11 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 SeriesKey = tuple[str, str, str]
+
+
+class Bounds(NamedTuple):
+    """The first and the last start of some candles."""
+
+    first: datetime
+    last: datetime
+
+
+series_of = itemgetter(0, 1, 2)
+start_of = itemgetter(3)
 
 # In the order of their keys, so that two batches never wait for each other in a circle. A row
 # that stays as it is gets locked all the same.
@@ -53,52 +66,46 @@ WHERE (held.symbol, held.source, held.granularity)
 )
 
 
-def earliest(rows: Iterable[Sequence[Any]]) -> dict[SeriesKey, datetime]:
-    """Return the earliest start of each series among rows (symbol, source, granularity, start)."""
-    found: dict[SeriesKey, datetime] = {}
-    for symbol, source, granularity, start, *_ in rows:
-        key = (symbol, source, granularity)
-        if key not in found or start < found[key]:
-            found[key] = start
+def bounds(rows: Iterable[Sequence[Any]]) -> dict[SeriesKey, Bounds]:
+    """Return the first and last start of each series among (symbol, source, granularity, start)."""
+    found: dict[SeriesKey, Bounds] = {}
+    # Rows of one series stand together, mostly: this runs once per stretch, not once per row.
+    for key, group in groupby(rows, key=series_of):
+        starts = list(map(start_of, group))
+        first, last = min(starts), max(starts)
+        if key in found:
+            first, last = min(first, found[key].first), max(last, found[key].last)
+        found[key] = Bounds(first, last)
     return found
 
 
-def latest(rows: Iterable[Sequence[Any]]) -> dict[SeriesKey, datetime]:
-    """Return the latest start of each series among rows (symbol, source, granularity, start)."""
-    found: dict[SeriesKey, datetime] = {}
-    for symbol, source, granularity, start, *_ in rows:
-        key = (symbol, source, granularity)
-        if key not in found or start > found[key]:
-            found[key] = start
-    return found
-
-
-def hold_series(rows: Sequence[Sequence[Any]]) -> dict[SeriesKey, datetime]:
+def hold_series(rows: Iterable[Sequence[Any]]) -> dict[SeriesKey, Bounds]:
     """Lock the series that candles are about to be stored into; make those that are new.
 
-    Needs an open transaction; the locks last as long as it does. Returns the earliest start
-    of each series. Whoever computes from candles takes the same lock first, so no candle is
+    Needs an open transaction; the locks last as long as it does. Returns the bounds of what is
+    about to be stored. Whoever computes from candles takes the same lock first, so no candle is
     ever stored behind its back.
     """
-    first, last = earliest(rows), latest(rows)
-    if first:
+    found = bounds(rows)
+    if found:
+        last = [one.last for one in found.values()]
         with connection.cursor() as cursor:
-            cursor.execute(HOLD, [*columns_of(first), list(last.values())])
-    return first
+            cursor.execute(HOLD, [*columns_of(found), last])
+    return found
 
 
-def note_changes(first: Mapping[SeriesKey, datetime]) -> None:
+def note_changes(changed: Mapping[SeriesKey, Bounds]) -> None:
     """Note from when on stored candles are new or others than they were.
 
     What lies behind that which was checked or computed already will be once more.
     """
-    if not first:
+    if not changed:
         return
     with connection.cursor() as cursor:
-        cursor.execute(RECHECK, columns_of(first))
-        cursor.execute(RECOMPUTE, columns_of(first))
+        cursor.execute(RECHECK, columns_of(changed))
+        cursor.execute(RECOMPUTE, columns_of(changed))
 
 
-def columns_of(starts: Mapping[SeriesKey, datetime]) -> list[list[Any]]:
-    symbols, sources, granularities = (list(column) for column in zip(*starts, strict=True))
-    return [symbols, sources, granularities, list(starts.values())]
+def columns_of(found: Mapping[SeriesKey, Bounds]) -> list[list[Any]]:
+    symbols, sources, granularities = (list(column) for column in zip(*found, strict=True))
+    return [symbols, sources, granularities, [one.first for one in found.values()]]

@@ -21,7 +21,7 @@ from apps.market.domain.candles import (
     text_problem,
 )
 from apps.market.models import Candle, Instrument
-from apps.market.services.candle_series import earliest, hold_series, note_changes
+from apps.market.services.candle_series import bounds, hold_series, note_changes
 from apps.shared.fields import PRICE_DIGITS
 from apps.shared.ingest import Ingested, RowStatus, ingest
 
@@ -77,12 +77,12 @@ def check_candles(rows: Sequence[CandleLike], *, now: datetime) -> Checked:
 def store_checked(checked: Checked) -> Ingested:
     """Store the good ones of checked candles; say what became of each row."""
     kept, places, outcome = checked
-    starts = hold_series(kept)
+    changed = hold_series(kept)
     stored = ingest(Candle, kept, columns=CandleRow._fields, key=KEY, on_conflict="replace")
     unchanged = {one.index for one in stored.results if one.status is RowStatus.UNCHANGED}
     if unchanged:
-        starts = earliest(row for place, row in enumerate(kept) if place not in unchanged)
-    note_changes(starts)
+        changed = bounds(row for place, row in enumerate(kept) if place not in unchanged)
+    note_changes(changed)
     outcome.merge(stored, places)
     outcome.sort()
     make_instruments({value[0] for value in kept})
