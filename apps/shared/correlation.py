@@ -51,6 +51,10 @@ class CorrelationFilter(logging.Filter):
 
 
 class UtcFormatter(logging.Formatter):
-    """Log lines in UTC, wherever the machine stands."""
+    """Log lines in UTC, wherever the machine stands, and in text that can be printed."""
 
     converter = time.gmtime  # type: ignore[assignment]  # as the documentation has it
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Half a character, which texts from outside may hold, would cost the whole line.
+        return super().format(record).encode("utf-8", "backslashreplace").decode()

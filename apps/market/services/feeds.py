@@ -80,8 +80,10 @@ def fetch(feed: Feed, *, now: datetime) -> bool:
         if stale := old_candles(recall):
             raise ProviderUnreachable(f"Old candles from the cache: {stale}")
     except ProviderError as error:
-        logger.warning("Feed %s: %s", feed, error)
-        note_failure(feed, str(error))
+        # What a venue said may hold what no column does, and must not stop the other feeds.
+        reason, _ = storable(str(error))
+        logger.warning("Feed %s: %s", feed, reason)
+        note_failure(feed, reason)
         return False
     except Exception as error:
         # A fault of ours must not keep the other feeds from being fetched.
@@ -146,8 +148,6 @@ def note_success(feed: Feed, rows: list[CandleRow], recall: Recall) -> None:
 
 @transaction.atomic
 def note_failure(feed: Feed, reason: str) -> None:
-    # What a venue said may hold what no column does, and must not stop the other feeds.
-    reason, _ = storable(reason)
     failures, asked_at = feed.consecutive_failures + 1, feed.last_fetch_at
     assert asked_at is not None
     Feed.objects.filter(pk=feed.pk).update(
