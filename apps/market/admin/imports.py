@@ -33,6 +33,7 @@ from apps.executions.tracking import tracked_execution
 from apps.market.choices import Granularity
 from apps.market.models import Instrument
 from apps.market.services.candle_files import UnreadableFile
+from apps.market.services.health import recheck_changed, rules_of
 from apps.market.services.importing import FileOptions, ImportReport, import_candles
 
 MEGABYTE = 1024 * 1024
@@ -228,6 +229,12 @@ class InstrumentResource(resources.ModelResource):
         skip_unchanged = True
         report_skipped = True
         use_transactions = True
+
+    def save_instance(self, instance: Instrument, is_create: bool, row: Any, **kwargs: Any) -> None:
+        """Save one; its candles are looked at again where it changes how they are judged."""
+        before = rules_of([instance.symbol])
+        super().save_instance(instance, is_create, row, **kwargs)
+        recheck_changed(before)
 
 
 class InstrumentImportMixin(ImportMixin):

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
+from tablib import Dataset
 
 from apps.executions.choices import StepStatus
+from apps.market.admin.imports import InstrumentResource
 from apps.market.choices import DefectKind
 from apps.market.domain.health import Candles
 from apps.market.domain.health.frames import moment
@@ -58,6 +60,15 @@ class TestWhatAnInstrumentIs:
         url = reverse("admin:market_instrument_edit", args=[obj.pk])
         form = {"symbol": "AAA", "asset_class": "equity", "active": "on"}
         assert admin_client.post(url, form).status_code == 302
+        assert look(share) == 1
+        share.refresh_from_db()
+        assert share.gaps == 0
+
+    def test_may_be_said_later_by_a_file(self, share):
+        rows = Dataset(["AAA", "equity"], headers=["symbol", "asset_class"])
+        InstrumentResource().import_data(rows, dry_run=True, raise_errors=True)
+        assert look(share) == 0
+        InstrumentResource().import_data(rows, raise_errors=True)
         assert look(share) == 1
         share.refresh_from_db()
         assert share.gaps == 0
