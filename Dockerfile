@@ -21,7 +21,7 @@ COPY static static
 RUN DATABASE_URL=postgres://build REDIS_URL=redis://build SECRET_KEY=build API_KEY_PEPPER=build \
     python manage.py collectstatic --noinput --verbosity 0 \
     && useradd --system --no-create-home blotter \
-    && install -d -o blotter /srv/media
+    && install -d -o blotter /srv/media && install -d -o blotter -m 0700 /srv/archives /srv/backups
 
 USER blotter
 EXPOSE 8000

@@ -17,7 +17,7 @@ CASES = [
     "log_lists", "log_activity", "log_intake", "log_partitions", "backtests",
     "bots_life", "bots_metrics",
     "agents_outcomes", "agents_league",
-    "features_compute", "features_store",
+    "features_compute", "features_store", "retention",
 ]  # fmt: skip
 
 

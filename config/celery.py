@@ -75,6 +75,8 @@ SCHEDULE = {
     "price model calls": every(task="apps.agents.tasks.price_calls", seconds=300),
     "snapshot agents": every(task="apps.agents.tasks.snapshot_agents", seconds=300),
     "rank agents": every(task="apps.agents.tasks.rank_agents", seconds=900),
+    "retention": daily(task="apps.retention.tasks.retain", hour=3, minute=30),
+    "run retention": every(task="apps.retention.tasks.run_retention", seconds=60),
     "make log partitions": every(task="apps.logs.tasks.make_partitions", seconds=3600),
     "forget idempotency keys": every(
         task="apps.access.tasks.expire_idempotency_keys", seconds=3600

@@ -36,6 +36,8 @@ from config import (
     bot_needs,
     market_figures,
     market_needs,
+    retention_figures,
+    retention_needs,
 )
 from config.bot_readings import TYPES
 from config.figures import FIGURES, Figure
@@ -49,8 +51,20 @@ CACHE_SECONDS = 5
 TONES = {AgentMode.LIVE: "info", AgentMode.PAPER: "warning"}
 MOST_NEEDS = 12
 # Bots come first: what trades matters most.
-ALL_FIGURES = [*bot_figures.FIGURES, *agent_figures.FIGURES, *FIGURES, *market_figures.FIGURES]
-ALL_NEEDS = [*bot_needs.NEEDS, *agent_needs.NEEDS, *NEEDS, *market_needs.NEEDS]
+ALL_FIGURES = [
+    *bot_figures.FIGURES,
+    *agent_figures.FIGURES,
+    *FIGURES,
+    *market_figures.FIGURES,
+    *retention_figures.FIGURES,
+]
+ALL_NEEDS = [
+    *bot_needs.NEEDS,
+    *agent_needs.NEEDS,
+    *NEEDS,
+    *market_needs.NEEDS,
+    *retention_needs.NEEDS,
+]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ STOP_LIMIT = 60.0  # seconds
 # manage.py's commands that work without a database.
 WITHOUT_SERVERS = {
     "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help",
-    "makemessages", "startapp", "startproject", "version",
+    "makemessages", "restore_backup", "startapp", "startproject", "version",
 }  # fmt: skip
 
 

@@ -69,6 +69,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             listed("Paper trades", "edit_note", "bots.papertrade"),
             listed("Paper performance", "show_chart", "bots.paperperformance"),
             listed("Bot performance", "query_stats", "bots.botperformance"),
+            listed("Carried results", "forward", "bots.carriedresult"),
             listed("Kept states", "save", "bots.botstate"),
         ],
     ),
@@ -174,6 +175,14 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             Entry(
                 "Trace", "account_tree", reverse_lazy("trace-search"), "logs.view_recentactivity"
             ),
+        ],
+    ),
+    (
+        "Retention",
+        [
+            listed("Policies", "auto_delete", "retention.retentionpolicy"),
+            listed("Archives", "archive", "retention.archive"),
+            listed("Policy changes", "change_history", "retention.policychange"),
         ],
     ),
     (

@@ -41,6 +41,7 @@ from config.agent_readings import AgentReadings
 from config.bot_readings import BotReadings
 from config.jobs import Job, jobs
 from config.market_readings import MarketReadings
+from config.retention_readings import RetentionReadings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -65,7 +66,7 @@ TICKS = "celery"
 CHECKPOINT_GRACE = timedelta(minutes=15)
 
 
-class Readings(AgentReadings, BotReadings, MarketReadings):
+class Readings(AgentReadings, BotReadings, MarketReadings, RetentionReadings):
     """The state of everything at one moment."""
 
     FEW = FEW

@@ -96,6 +96,7 @@ def prepare() -> str:
     timed("migrations", setup.migrate)
     timed("roles", setup.roles)
     timed("market", setup.market)
+    timed("retention", setup.retention)
     password = secrets.token_urlsafe(12)
     created = timed("administrator", lambda: setup.administrator(ADMINISTRATOR, password))
     if env.flag("DEMO", default=True):

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "apps.access",
     "apps.logs",
     "apps.executions",
+    "apps.retention",
     "apps.market",
     "apps.analysis",
     "apps.alerts",
@@ -347,6 +348,19 @@ LEAGUE_MIN_DAYS = env.integer("LEAGUE_MIN_DAYS", default=7, minimum=0)
 
 # Trade lists and whatever else is kept as files; nothing outside it is ever read or written.
 MEDIA_ROOT = env.folder("MEDIA_ROOT", BLOTTER_HOME / "media")
+
+# --- Retention and backup -------------------------------------------------------------------
+
+# What has left the database, and dumps of it; nothing outside is ever read or written.
+ARCHIVE_ROOT = env.folder("ARCHIVE_ROOT", BLOTTER_HOME / "archives")
+BACKUP_ROOT = env.folder("BACKUP_ROOT", BLOTTER_HOME / "backups")
+# So much of the disk is left alone: a run that would need it stops before anything leaves.
+ARCHIVE_RESERVE = 1_000_000 * env.integer("ARCHIVE_RESERVE_MB", default=512, minimum=0)
+# Who restores rows has so long before they count as old again.
+RESTORED_HOLD = timedelta(days=env.integer("RESTORED_HOLD_DAYS", default=7, minimum=0))
+
+# --- Runs of ours -------------------------------------------------------------------------
+
 # A run without progress for so many times the usual pause of its kind is stuck; without a usual
 # pause (fewer than three runs that ended well), after so long.
 STUCK_TIMES = 3

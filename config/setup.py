@@ -3,11 +3,13 @@
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, connections
+from django.utils import timezone
 
 from apps.access.services import ensure_roles
 from apps.alerts.models import Alert
 from apps.market.models import Candle, Instrument
 from apps.market.services.basics import ensure_basics
+from apps.retention.services.policies import ensure_policies
 from config import demo as demonstration
 from config import health
 
@@ -28,6 +30,11 @@ def roles() -> str:
 def market() -> str:
     """Have the definitions of features and the rules of the cache."""
     return f"{ensure_basics()} rules added"
+
+
+def retention() -> str:
+    """Have a policy for each dataset; what staff changed stays changed."""
+    return f"{ensure_policies(now=timezone.now())} policies added"
 
 
 def administrator(name: str, password: str) -> str:

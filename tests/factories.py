@@ -53,6 +53,7 @@ from apps.bots.models import (
     BotInstance,
     BotPerformance,
     BotState,
+    CarriedResult,
     Fill,
     LotTrade,
     Order,
@@ -105,6 +106,8 @@ from apps.market.models import (
     OnchainMetric,
     SentimentScore,
 )
+from apps.retention.choices import ArchiveStatus
+from apps.retention.models import Archive, PolicyChange, RetentionPolicy
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -757,6 +760,23 @@ def make_bot_performance(**values: Any) -> BotPerformance:
     return BotPerformance.objects.create(bot=bot, **defaults | values)
 
 
+def make_carried_result(**values: Any) -> CarriedResult:
+    """Make what three archived trades of a paper bot came to."""
+    bot = values.pop("bot", None) or make_bot(type="paper")
+    defaults = {
+        "trade_type": bot.type,
+        "symbol": "BTC/USD",
+        "quote_currency": bot.quote_currency,
+        "trades": 3,
+        "winning": 1,
+        "losing": 2,
+        "net_pnl": Decimal("-12.3"),
+        "commission": Decimal("1.5"),
+        "last_exit": NOON - timedelta(days=100),
+    }
+    return CarriedResult.objects.create(bot=bot, **defaults | values)
+
+
 def make_agent(**values: Any) -> TradingAgent:
     """Make an agent of pretended money: 10,000 US dollars, six coins."""
     defaults = {
@@ -1004,6 +1024,49 @@ def make_market_regime(**values: Any) -> MarketRegime:
     return MarketRegime.objects.create(**defaults | values)
 
 
+def make_policy(**values: Any) -> RetentionPolicy:
+    """Make a policy of a dataset that no app declares, unless told which."""
+    defaults = {
+        "dataset": f"dataset_{next(_numbers)}",
+        "age_days": 90,
+        "time_column": "created_at",
+    }
+    return RetentionPolicy.objects.create(**defaults | values)
+
+
+def make_policy_change(**values: Any) -> PolicyChange:
+    policy = values.pop("policy", None) or make_policy()
+    defaults = {
+        "changed_at": NOON,
+        "changed_by": "someone",
+        "before": {"age_days": 90},
+        "after": {"age_days": 30},
+    }
+    return PolicyChange.objects.create(policy=policy, **defaults | values)
+
+
+def make_archive(**values: Any) -> Archive:
+    """Make one whose rows have left; there are no files of it."""
+    number = next(_numbers)
+    defaults: dict[str, Any] = {
+        "path": f"trades/2026-03-02/{number:04}",
+        "dataset": "trades",
+        "status": ArchiveStatus.KEPT,
+        "part": 1,
+        "sha256": f"{number:064x}",
+        "schema_version": "0" * 16,
+        "rows": 12,
+        "roots": 4,
+        "bytes": 20_480,
+        "first_time": NOON - timedelta(days=300),
+        "last_time": NOON - timedelta(days=200),
+        "cutoff": NOON - timedelta(days=90),
+        "left_rows": 12,
+        "emptied_at": NOON,
+    }
+    return Archive.objects.create(**defaults | values)
+
+
 MAKERS = {
     "access.ApiKey": make_api_key,
     "access.IdempotencyRecord": make_idempotency_record,
@@ -1033,6 +1096,7 @@ MAKERS = {
     "bots.BotInstance": make_bot,
     "bots.BotPerformance": make_bot_performance,
     "bots.BotState": make_bot_state,
+    "bots.CarriedResult": make_carried_result,
     "bots.Fill": make_fill,
     "bots.LotTrade": make_lot_trade,
     "bots.Order": make_order,
@@ -1070,4 +1134,7 @@ MAKERS = {
     "market.MarketRegime": make_market_regime,
     "market.OnchainMetric": make_onchain_metric,
     "market.SentimentScore": make_sentiment_score,
+    "retention.Archive": make_archive,
+    "retention.PolicyChange": make_policy_change,
+    "retention.RetentionPolicy": make_policy,
 }

@@ -73,6 +73,8 @@ TABLE: dict[str, tuple[str, str, str, str]] = {
     "bots.botinstance": ("v", "vac", "vc", "vacd"),
     "bots.botstate": ("v", "v", "v", "vd"),
     "bots.botperformance": ("v", "v", "v", "v"),
+    "bots.departedtrade": ("", "", "", ""),
+    "bots.carriedresult": ("v", "v", "v", "v"),
     "bots.trade": ("v", "vc", "vc", "vcd"),
     "bots.order": ("v", "vc", "vc", "vcd"),
     "bots.fill": ("v", "v", "v", "v"),
@@ -90,6 +92,9 @@ TABLE: dict[str, tuple[str, str, str, str]] = {
     "agents.agenttrade": ("v", "vc", "vc", "vc"),
     "agents.agentperformance": ("v", "v", "v", "v"),
     "agents.agentstanding": ("v", "v", "v", "v"),
+    "retention.retentionpolicy": ("v", "v", "v", "vc"),
+    "retention.policychange": ("v", "v", "v", "v"),
+    "retention.archive": ("v", "v", "v", "vc"),
     # Not ours
     "auth.user": ("", "", "", "vacd"),
     "auth.group": ("", "", "", "vacd"),

@@ -1,4 +1,4 @@
-"""Tables cut into months (UTC): made ahead, joined late, dropped whole.
+"""Tables cut into months (UTC): made ahead, joined late, taken out whole.
 
 A row whose month has no partition goes to the one called ``<table>_other`` and moves when its
 month is made, so no row is ever refused. That catch-all is why a month is not detached
@@ -146,22 +146,64 @@ def _make(table: str, month: date) -> bool:
     return True
 
 
-def drop_month(table: str, month: date, *, patience: timedelta = PATIENCE) -> bool:
-    """Drop a month with all its rows and give its space back; False when it had no partition.
+def detached_name(table: str, month: date) -> str:
+    """Return what a month is called that stands beside its table, on its way out."""
+    return f"{partition_name(table, month)}_leaving"
 
-    An insert waits no longer than two lock attempts, also while somebody reads the table for
-    hours. Raises OperationalError when such a reader outlasts ``patience``; nothing is lost
-    then, and the next try may well succeed.
+
+def is_detached(table: str, month: date) -> bool:
+    """Tell whether a month stands beside its table: whoever detached it came to no end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [detached_name(table, month)])
+        (found,) = cursor.fetchone()
+    return bool(found)
+
+
+def detached_months(table: str) -> list[date]:
+    """Return the months that stand beside their table, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT substring(relname FROM %s) FROM pg_class WHERE relkind = 'r' "
+            "AND NOT relispartition AND relname ~ %s AND pg_table_is_visible(oid)",
+            [r"(\d{4}_\d\d)_leaving$", rf"^{table}_\d{{4}}_\d\d_leaving$"],
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    return sorted(date(int(name[:4]), int(name[5:]), 1) for name in names)
+
+
+def detach_month(table: str, month: date, *, patience: timedelta = PATIENCE) -> bool:
+    """Take a month out of its table, with all its rows; False when it had no partition.
+
+    It stands beside it then, under ``detached_name``, until ``drop_detached``. An insert waits no
+    longer than three lock attempts, also while somebody reads the table for hours. Raises
+    OperationalError when such a reader outlasts ``patience``; nothing has changed then, and the
+    next try may well succeed.
     """
-    if month not in existing_months(table):
-        return False
+    name, apart = partition_name(table, month), detached_name(table, month)
 
-    def drop() -> bool:
+    def detach() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(f'DROP TABLE IF EXISTS "{partition_name(table, month)}"')
+            cursor.execute(
+                "SELECT FROM pg_inherits WHERE inhparent = to_regclass(%s) "
+                "AND inhrelid = to_regclass(%s)",
+                [table, name],
+            )
+            if not cursor.fetchall():
+                return False
+            cursor.execute(f'ALTER TABLE "{table}" DETACH PARTITION "{name}"')
+            cursor.execute(f'ALTER TABLE "{name}" RENAME TO "{apart}"')
         return True
 
-    return patiently(drop, patience=patience)
+    return patiently(detach, patience=patience)
+
+
+def drop_detached(table: str, month: date) -> bool:
+    """Drop a month that stands beside its table, and give its space back; False without one."""
+    if not is_detached(table, month):
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP TABLE IF EXISTS "{detached_name(table, month)}"')
+    return True
 
 
 def patiently(work: Callable[[], T], *, patience: timedelta = PATIENCE) -> T:

@@ -47,8 +47,8 @@ pytestmark = pytest.mark.django_db
 # Readings of the desk itself, cold: see the properties of Readings. Of bots: how many stand how,
 # those in trouble and what they hold, open trades, what was realized, limits. Of agents: who there
 # is, what they spent, decided and realized, and who is near liquidation. Of the market: features,
-# new defects, the cache.
-MOST_QUERIES = 40
+# new defects, the cache. Of retention: the policies, damaged archives.
+MOST_QUERIES = 42
 SEARCH = "/admin/search/"
 
 

@@ -16,11 +16,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 WITHOUT_ENDPOINT = {
     "access.ApiKey": "Keys are given out by staff; a program cannot make itself another.",
     "access.IdempotencyRecord": "The memory of the API itself: answers already given.",
+    "bots.DepartedTrade": "Keys alone; the archives of trades have all there is.",
     "executions.Watch": "Our own notes on when we last looked.",
 }
 # Why a model has no admin page. Everything else must have one.
 WITHOUT_ADMIN = {
     "access.IdempotencyRecord": "Answers already given, kept for a day; noise to staff.",
+    "bots.DepartedTrade": "Keys alone; the archives of trades have all there is.",
     "executions.Watch": "Our own notes on when we last looked; the desk tells of late jobs.",
 }
 

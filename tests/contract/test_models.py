@@ -9,7 +9,15 @@ from tests.contract import registry
 from tests.factories import MAKERS
 
 MODELS = registry.own_models()
-RANKS = ["shared", "access", "logs", "executions", "market", "analysis", "alerts bots agents"]
+RANKS = [
+    "shared",
+    "access",
+    "logs",
+    "executions",
+    "market retention",
+    "analysis",
+    "alerts bots agents",
+]
 
 
 def rank(app_label: str) -> int:

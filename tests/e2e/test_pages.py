@@ -54,6 +54,10 @@ PAGES = {
     "agent": ("Trend Follower", 1),
     "decision": ("What it was asked, and what it answered", 2),
     "agent trade": ("What came of it", 1),
+    "policies": ("Preview all", 0),
+    "policy": ("What stays, however old it is", 0),
+    "preview": ("What stays, and why", 0),
+    "preview of all": ("By dataset", 0),
     "docs": ("/api/v1/agents/agents/", 0),
 }
 DECISIONS = "/admin/agents/agentdecision/"
@@ -106,6 +110,7 @@ run.steps.create(
     step_name=words, status="FAILED", timestamp_start=began, timestamp_end=failed,
     error_type="PageError", error_message=words, error_traceback=trace)
 """
+POLICIES = "/admin/retention/retentionpolicy/"
 # Another one, for whoever calls it off.
 MAKE_OTHER_RUN = MAKE_RUN.replace("page run/1", "page run/2").replace("TRAINING", "CALLED_OFF")
 END_RUN = """
@@ -198,8 +203,12 @@ def addresses(product, browser, login):
         "agent": first("/admin/agents/tradingagent/?q=Trend"),
         "decision": first(f"{DECISIONS}?outcome__is_hit__exact=1&timestamp_last=all"),
         "agent trade": first("/admin/agents/agenttrade/?status__exact=closed"),
+        "policies": POLICIES,
+        "policy": first(f"{POLICIES}?q=trades"),
+        "preview of all": f"{POLICIES}preview/",
         "docs": "/api/v1/docs/",
     }
+    found["preview"] = found["policy"].replace("/change/", "/preview/")
     found["features"] = found["instrument"].replace("/change/", "/features/")
     pair = (found["analysis"], first("/admin/analysis/analysis/?q=Balanced+-+1d"))
     one, other = (re.findall(r"/analysis/(\d+)/", address)[0] for address in pair)
@@ -254,6 +263,27 @@ class TestDesk:
         page.get_by_text("seen on the desk").wait_for(timeout=20_000)
         assert page.evaluate("window.loadedOnce") is True
         assert "Right as of" in page.locator("[data-live-status]").inner_text()
+
+
+class TestRetention:
+    def test_rows_leave_after_a_preview_and_come_back_after_another(self, opened, addresses):
+        page = opened(addresses["preview"])
+        leave = page.get_by_role("button", name="Archive and delete")
+        (rows,) = re.findall(r"\d+", leave.inner_text())
+        leave.click()
+        # The worker does it, the page of the run says so by itself.
+        page.get_by_text("Completed", exact=True).first.wait_for(timeout=60_000)
+
+        page = opened("/admin/retention/archive/")
+        page.locator("#result_list tbody a").first.click()
+        page.get_by_text("Its files").wait_for()
+        page.get_by_role("button", name="Verify").click()
+        page.get_by_text("every file is what was written").wait_for()
+        page.get_by_role("link", name="Restore").click()
+        page.get_by_role("button", name=f"Restore {rows} rows").click()
+
+        page.get_by_text(re.compile(f"{rows} rows (are|came) back")).first.wait_for()
+        assert "Held" in opened(addresses["policy"]).locator("main").inner_text()
 
 
 class TestTextFromOutside:

@@ -32,6 +32,8 @@ def no_partitions_left() -> Iterator[None]:
             for month in partitions.existing_months(table):
                 if month.year < 2021:
                     cursor.execute(f"DROP TABLE {partitions.partition_name(table, month)}")
+            for month in partitions.detached_months(table):
+                cursor.execute(f"DROP TABLE {partitions.detached_name(table, month)}")
 
 
 def line(moment: datetime, message: str = "said") -> SystemLog:
@@ -200,36 +202,56 @@ class TestMaking:
         assert SystemLog.objects.get().message == "open"
 
 
-class TestDropping:
+class TestDetaching:
     def test_a_month_goes_with_its_lines_and_nothing_else(self) -> None:
         partitions.make_months(TABLE, [MONTH])
         line(INSIDE)
         kept = line(AFTER)
-        assert partitions.drop_month(TABLE, MONTH)
+        assert partitions.detach_month(TABLE, MONTH)
         assert list(SystemLog.objects.values_list("pk", flat=True)) == [kept.pk]
+        assert MONTH not in partitions.existing_months(TABLE)
+
+    def test_it_stands_beside_its_table_until_it_is_dropped(self) -> None:
+        partitions.make_months(TABLE, [MONTH])
+        line(INSIDE)
+        partitions.detach_month(TABLE, MONTH)
+        assert partitions.detached_months(TABLE) == [MONTH]
+        assert partitions.detached_months("performance_logs") == []
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {partitions.detached_name(TABLE, MONTH)}")
+            assert cursor.fetchone() == (1,)
+        assert partitions.drop_detached(TABLE, MONTH)
+        assert partitions.detached_months(TABLE) == []
+        assert not partitions.drop_detached(TABLE, MONTH)
 
     def test_a_month_that_is_not_there_is_no_error(self) -> None:
-        assert not partitions.drop_month(TABLE, MONTH)
+        assert not partitions.detach_month(TABLE, MONTH)
 
-    def test_a_line_for_a_dropped_month_is_kept(self) -> None:
+    def test_a_line_for_a_month_that_is_out_is_kept(self) -> None:
         partitions.make_months(TABLE, [MONTH])
-        partitions.drop_month(TABLE, MONTH)
-        assert home_of(line(INSIDE)) == "system_logs_other"
+        partitions.detach_month(TABLE, MONTH)
+        late = line(INSIDE)
+        assert home_of(late) == "system_logs_other"
+        # The month may even be made anew meanwhile.
+        assert partitions.make_months(TABLE, [MONTH]) == [MONTH]
+        assert home_of(late) == "system_logs_2019_12"
+        assert partitions.drop_detached(TABLE, MONTH)
+        assert SystemLog.objects.get() == late
 
-    def test_behind_an_open_reader_it_gives_up_and_nothing_is_lost(self) -> None:
+    def test_behind_an_open_reader_it_gives_up_and_nothing_has_changed(self) -> None:
         partitions.make_months(TABLE, [MONTH])
         line(INSIDE)
         with reader(), pytest.raises(OperationalError):
-            partitions.drop_month(TABLE, MONTH, patience=SOON)
+            partitions.detach_month(TABLE, MONTH, patience=SOON)
         assert SystemLog.objects.count() == 1
-        assert partitions.drop_month(TABLE, MONTH)
+        assert partitions.detach_month(TABLE, MONTH)
 
     def test_it_waits_for_a_reader_who_comes_to_an_end(self) -> None:
         partitions.make_months(TABLE, [MONTH])
         with reader() as other:
             end = threading.Timer(1, other.commit)
             end.start()
-            assert partitions.drop_month(TABLE, MONTH)
+            assert partitions.detach_month(TABLE, MONTH)
             end.join()
 
     def test_others_go_on_adding_lines_behind_an_open_reader(self) -> None:
@@ -251,7 +273,7 @@ class TestDropping:
             try:
                 for _ in range(3):
                     with pytest.raises(OperationalError):
-                        partitions.drop_month(TABLE, MONTH, patience=timedelta(0))
+                        partitions.detach_month(TABLE, MONTH, patience=timedelta(0))
             finally:
                 over.set()
             added = adding.result()
@@ -263,6 +285,6 @@ class TestDropping:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SHOW lock_timeout")
             before = cursor.fetchone()
-            partitions.drop_month(TABLE, MONTH)
+            partitions.detach_month(TABLE, MONTH)
             cursor.execute("SHOW lock_timeout")
             assert cursor.fetchone() == before

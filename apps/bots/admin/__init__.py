@@ -1,6 +1,7 @@
 """Admin pages of the bots app: bots, what they trade and hold, what guards them."""
 
 from apps.bots.admin import (
+    carried,
     instances,
     limits,
     lots,
@@ -11,6 +12,7 @@ from apps.bots.admin import (
 )
 
 __all__ = [
+    "carried",
     "instances",
     "limits",
     "lots",

@@ -16,6 +16,7 @@ from apps.shared import display
 # The last of each day, so far back.
 DAYS = timedelta(days=14)
 NOT_COMPUTED = "Nothing is computed yet: it is, every 15 minutes, once a trade is closed."
+OF_KEPT = "Older trades are archived: it is of those that are kept."
 NOT_REPORTED = "The bot does not report it."
 
 
@@ -71,10 +72,22 @@ def cell(figure: Figure, row: BotPerformance | None, missing: str) -> SafeString
     return figure.show(getattr(row, figure.name), why)
 
 
+def definition(figure: Figure, row: BotPerformance | None) -> str:
+    """Return the id of the definition by which a figure was computed; "" where none is told."""
+    known = row.definitions if row is not None and isinstance(row.definitions, dict) else {}
+    return str(known.get(figure.name) or "")
+
+
+def is_of_kept(definition: str) -> bool:
+    """Tell whether a figure is of the trades that are kept, where older ones are archived."""
+    return definition.endswith("/kept")
+
+
 def meaning(figure: Figure, row: BotPerformance | None) -> str:
     """Return what a figure means, with the id of the definition it was computed by."""
-    known = row.definitions if row is not None and isinstance(row.definitions, dict) else {}
-    told = known.get(figure.name)
+    told = definition(figure, row)
+    if is_of_kept(told):
+        return f"{figure.meaning} {OF_KEPT} ({told})"
     return f"{figure.meaning} ({told})" if told else figure.meaning
 
 
@@ -115,6 +128,7 @@ class Standing:
                 "name": figure.name,
                 "label": figure.label,
                 "meaning": meaning(figure, self.computed),
+                "of": self.counted(figure),
                 "computed": cell(figure, self.computed, NOT_COMPUTED),
                 "reported": cell(figure, self.reported, NOT_REPORTED),
             }
@@ -125,6 +139,12 @@ class Standing:
     def n(self) -> int:
         """Return over how many closed trades the figures are."""
         return (self.computed.total_trades or 0) if self.computed else 0
+
+    def counted(self, figure: Figure) -> str:
+        """Return of how many closed trades a figure is."""
+        if is_of_kept(definition(figure, self.computed)):
+            return "of those kept"
+        return f"n = {self.n:,}"
 
     @cached_property
     def columns(self) -> list[Figure]:

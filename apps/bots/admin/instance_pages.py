@@ -15,12 +15,13 @@ from apps.bots.admin import ledger, money, shown
 from apps.bots.admin.figures import Standing
 from apps.bots.admin.instance_parts import MESSAGE_READ, BotParts
 from apps.bots.choices import BotHealth, BotStatus, DesiredState, TradeStatus
-from apps.bots.models import BotInstance, BotPerformance, Order, Trade
+from apps.bots.models import BotInstance, BotPerformance, CarriedResult, Order, Trade
 from apps.bots.models.instances import AT_WORK
 from apps.bots.services.equity import equity_curve
 from apps.logs.models import RecentActivity
 from apps.shared import display
 from apps.shared.admin.charts import Line, line_chart
+from apps.shared.fields import plain
 
 Sentence = tuple[str, SafeString]
 HOUR = 3600  # seconds
@@ -141,6 +142,19 @@ class BotStory(BotParts):
         return self.signed(self.own.total)
 
     @property
+    def begins(self) -> SafeString | None:
+        """Return with what its ledger begins, where trades of it are archived."""
+        own = self.own
+        if not (own.archived or own.carried):
+            return None
+        return format_html(
+            "Begins with {} from {} archived trade{}",
+            self.signed(own.carried),
+            display.number(own.archived),
+            "" if own.archived == 1 else "s",
+        )
+
+    @property
     def balance(self) -> SafeString:
         return shown.with_unit(
             money.money(self.bot.current_balance, shown.NOT_TOLD, self.currency), self.currency
@@ -152,7 +166,7 @@ class BotStory(BotParts):
         bot = self.bot
         if bot.initial_balance is None:
             return display.empty("It has no initial balance to begin with.")
-        found = bot.initial_balance + self.own.total
+        found = plain(money.WIDE.add(bot.initial_balance, self.own.total))
         words = money.money(found, currency=self.currency)
         if bot.current_balance is None or bot.current_balance == found:
             return words
@@ -173,15 +187,21 @@ class BotStory(BotParts):
     def chart(self) -> dict[str, Any] | None:
         """Return the equity at each exit; of a bot without capital what it has made."""
         curve = equity_curve(self.bot, self.bot.type, self.bot.quote_currency)
-        if not curve.points:
+        own = self.own
+        if not curve.points and not own.archived:
             return None
         start = float(curve.initial_balance or 0)
         made = [(int(point.time.timestamp()), float(point.net_pnl)) for point in curve.points]
         # It began with nothing made: known since before its first exit, or shortly before that.
-        begun = min(int(self.bot.created_at.timestamp()), made[0][0] - HOUR)
+        # Where trades are archived, it begins with what they came to, at the last exit of them.
+        begun = int((own.last_archived or self.bot.created_at).timestamp())
+        if made:
+            begun = min(begun, made[0][0] - HOUR)
+        else:
+            made = [(int(self.now.timestamp()), float(curve.opening))]
         tone = "success" if made[-1][1] >= 0 else "danger"
         name = "Net P&L" if curve.initial_balance is None else "Equity"
-        points = {at: start + net for at, net in [(begun, 0.0), *made]}
+        points = {at: start + net for at, net in [(begun, float(curve.opening)), *made]}
         return line_chart([Line(name, tone, list(points.items()))])
 
     # --- how it has done, and where there is more ------------------------------------------
@@ -200,6 +220,10 @@ class BotStory(BotParts):
     @property
     def closed_url(self) -> str:
         return self.listed(Trade, bot__id__exact=self.bot.pk, status__exact=TradeStatus.CLOSED)
+
+    @property
+    def carried_url(self) -> str:
+        return self.listed(CarriedResult, bot__id__exact=self.bot.pk)
 
     @property
     def orders_url(self) -> str:

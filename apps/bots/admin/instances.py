@@ -140,7 +140,7 @@ class BotInstanceAdmin(LiveMixin, WishesMixin, EntityAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only what never traded can go; the rest stays on record."""
         allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and not (obj and obj.trades.exists())
+        return allowed and not (obj and (obj.trades.exists() or obj.carried_results.exists()))
 
     def is_live(self, obj: BotInstance) -> bool:
         return True

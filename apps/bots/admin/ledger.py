@@ -7,9 +7,20 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    DateTimeField,
+    Max,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
 
-from apps.bots.models import BotInstance, Trade
+from apps.bots.models import BotInstance, CarriedResult, Trade
+from apps.shared.admin.figures import WIDE
+from apps.shared.fields import Money, plain
 
 ZERO = Decimal(0)
 # So many rows are added up for the totals of a list, and no more.
@@ -17,11 +28,17 @@ MOST_ADDED = 100_000
 
 
 class Booked(NamedTuple):
-    """What came in: today (UTC), and in all, with how many exits."""
+    """What came in: today (UTC), and in all, with how many exits that are kept.
+
+    ``carried`` of it came from so many ``archived`` trades, until ``last_archived``.
+    """
 
     today: Decimal
     total: Decimal
     exits: int
+    carried: Decimal = ZERO
+    archived: int = 0
+    last_archived: datetime | None = None
 
 
 NOTHING = Booked(ZERO, ZERO, 0)
@@ -34,18 +51,43 @@ def midnight(now: datetime) -> datetime:
 
 def booked(bot_ids: Iterable[str], *, now: datetime) -> dict[Ledger, Booked]:
     """Return what each ledger of these bots holds, by one statement over an index."""
+    keys = ("bot_id", "trade_type", "quote_currency")
     today = Q(exit_time__gte=midnight(now))
-    rows = (
+    kept = (
         Trade.objects.leaves()
         .filter(bot__in=list(bot_ids))
         .order_by()
-        .values_list("bot_id", "trade_type", "quote_currency")
-        .annotate(today=Sum("net_pnl", filter=today), total=Sum("net_pnl"), booked=Count("pk"))
+        .values_list(*keys)
+        .annotate(
+            today=Sum("net_pnl", filter=today),
+            total=Sum("net_pnl"),
+            booked=Count("pk"),
+            archived=Value(0, output_field=BigIntegerField()),
+            last=Value(None, output_field=DateTimeField()),
+        )
     )
-    return {
-        (bot, kind, currency): Booked(today or ZERO, total or ZERO, exits)
-        for bot, kind, currency, today, total, exits in rows
-    }
+    archived = (
+        CarriedResult.objects.filter(bot__in=list(bot_ids))
+        .order_by()
+        .values_list(*keys)
+        .annotate(
+            today=Value(None, output_field=Money()),
+            total=Sum("net_pnl"),
+            booked=Value(0, output_field=BigIntegerField()),
+            archived=Sum("trades"),
+            last=Max("last_exit"),
+        )
+    )
+    found: dict[Ledger, Booked] = {}
+    for *key, came_in, total, exits, trades, last in kept.union(archived, all=True):
+        ledger = (key[0], key[1], key[2])
+        held = found.get(ledger, NOTHING)
+        if exits:
+            held = held._replace(today=came_in or ZERO, exits=exits)
+        else:
+            held = held._replace(carried=total, archived=trades, last_archived=last)
+        found[ledger] = held._replace(total=plain(WIDE.add(held.total, total or ZERO)))
+    return found
 
 
 def open_counts(bot_ids: Iterable[str]) -> dict[str, int]:

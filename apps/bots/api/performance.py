@@ -17,7 +17,7 @@ from apps.bots.api.rows_performance import (
     SnapshotRow,
 )
 from apps.bots.choices import Origin
-from apps.bots.domain.performance import DEFINITIONS
+from apps.bots.domain.performance import DEFINITIONS, KEPT
 from apps.bots.models import BotInstance, BotPerformance
 from apps.bots.services import performance
 from apps.bots.services.equity import equity_curve
@@ -107,7 +107,8 @@ class BotPerformanceViewSet(FactViewSet):
         """Answer the course of a bot's equity, thinned so that no fall is smoothed away.
 
         One point per moment at which something was booked; of many, the lowest and highest of each
-        stretch, the first and the last.
+        stretch, the first and the last. ``opening`` is the net P&L before the first of them; what
+        archived trades came to is always in it.
         """
         asked = read_query(EquityQuery, request)
         bot = BotInstance.objects.filter(pk=asked.bot_id).first()
@@ -139,6 +140,9 @@ class BotPerformanceViewSet(FactViewSet):
     @action(detail=False)
     @describe()
     def definitions(self, request: Request) -> HttpResponse:
-        """Answer what each figure of ours means: id of a definition → sentence."""
+        """Answer what each figure of ours means: id of a definition → sentence.
+
+        Those that end in ``/kept`` are of ledgers whose older trades are archived.
+        """
         filters.check_known(request._request.GET, [])
-        return answer({each: define(each) for each in DEFINITIONS.values()})
+        return answer({each: define(each) for each in (*DEFINITIONS.values(), *KEPT.values())})

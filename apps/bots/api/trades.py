@@ -19,7 +19,7 @@ from apps.bots.api.rows_trades import (
     TradeRow,
     TradeSummariesAnswer,
 )
-from apps.bots.models import Trade
+from apps.bots.models import CarriedResult, Trade
 from apps.bots.services import trade_summaries, trades
 from apps.logs.api.callers import DecisionPermission
 from apps.shared.api import filters, parsing
@@ -27,6 +27,7 @@ from apps.shared.api.answers import plain_values
 from apps.shared.api.describing import DescribedViewSet
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE
 from apps.shared.api.openapi import STORED_ROW, describe
+from apps.shared.api.permissions import narrow
 from apps.shared.api.rows import Row
 from apps.shared.api.viewsets import BODY_BYTES, answer
 from apps.shared.api.writing import once
@@ -197,13 +198,19 @@ class TradeViewSet(DescribedViewSet):
         """Count up trades by bot, type and currency; those are never added together.
 
         Whole trades are counted, all closed parts are added up. Within exit times only what is
-        closed counts.
+        closed and not archived counts; without them, what archived trades came to is in it.
         """
         query = request._request.GET
         known = filters.parameters(Trade, SUMMARY_FILTERS)
         filters.check_known(query, list(known))
         rows = filters.narrowed(self.get_queryset(), query, known)
-        found = trade_summaries.summarize(rows)
+        # Of archived trades no single exit is known here.
+        archived = None
+        if all(name not in query for name in known if name.startswith("exit_time")):
+            own = narrow(CarriedResult.objects.all(), request.auth, self.subject_fields)
+            named = {name: each for name, each in known.items() if name in query}
+            archived = filters.narrowed(own, query, named)
+        found = trade_summaries.summarize(rows, carried=archived)
         results = [{**asdict(each), "win_rate": each.win_rate} for each in found]
         return answer(plain_values({"results": results}))
 

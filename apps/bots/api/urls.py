@@ -1,6 +1,16 @@
 """Addresses below ``/api/v1/bots/``."""
 
-from apps.bots.api import instances, limits, lots, orders, paper, performance, states, trades
+from apps.bots.api import (
+    carried,
+    instances,
+    limits,
+    lots,
+    orders,
+    paper,
+    performance,
+    states,
+    trades,
+)
 from apps.shared.api.routers import Router
 
 router = Router()
@@ -16,5 +26,6 @@ router.register("paper-portfolios", paper.PaperPortfolioViewSet)
 router.register("paper-trades", paper.PaperTradeViewSet)
 router.register("paper-performance", paper.PaperPerformanceViewSet)
 router.register("performance", performance.BotPerformanceViewSet)
+router.register("carried-results", carried.CarriedResultViewSet)
 
 urlpatterns = router.urls

@@ -43,12 +43,29 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "equity": "equity/balance/money",
     "open_trades": "open_trades/count",
 }
+# Of a ledger whose older trades are archived: what only the kept ones can tell.
+KEPT: Final[Mapping[str, str]] = {
+    name: f"{DEFINITIONS[name]}/kept"
+    for name in (
+        "sharpe_ratio",
+        "profit_factor",
+        "max_drawdown",
+        "avg_win",
+        "avg_loss",
+        "largest_win",
+        "largest_loss",
+    )
+}
 OF_CAPITAL: Final = ("sharpe_ratio", "max_drawdown", "total_return")
 
 NO_TRADE = "No trade is closed yet."
 ALL_EVEN = "Every trade broke even."
 NO_WIN = "No trade won."
 NO_LOSS = "No trade lost."
+ARCHIVED_WINS = "Every trade that won is archived."
+ARCHIVED_LOSSES = "Every trade that lost is archived."
+ALL_ARCHIVED = "Every exit is archived."
+BEGINS_RUINED = "The equity after the archived trades was zero or below."
 NO_BALANCE = "The bot has no initial balance."
 NOT_POSITIVE = "The initial balance is not above zero."
 OTHER_TYPE = "The initial balance is not that of {} trades."
@@ -88,6 +105,18 @@ class Totals(NamedTuple):
     net: Decimal
 
 
+class Carried(NamedTuple):
+    """What the archived trades of a ledger came to: round trips counted, and all they booked."""
+
+    trades: int = 0
+    winning: int = 0
+    losing: int = 0
+    net: Decimal = Decimal(0)
+
+
+NOTHING_CARRIED: Final = Carried()
+
+
 class Booked(NamedTuple):
     """What was booked and when: moments in microseconds since midnight (UTC) of any day, and
     net amounts, both of one length and in the same, any, order."""
@@ -109,6 +138,7 @@ class Figures:
 
     values: dict[str, Decimal | float | int | None]
     reasons: dict[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=lambda: DEFINITIONS)
 
 
 def totals_of(roots: Iterable[Decimal], leaves: Iterable[Decimal]) -> Totals:
@@ -159,9 +189,18 @@ def capital_of(
 
 
 def figures_of(
-    totals: Totals, booked: Booked, capital: Capital, *, open_trades: int = 0
+    totals: Totals,
+    booked: Booked,
+    capital: Capital,
+    *,
+    open_trades: int = 0,
+    carried: Carried = NOTHING_CARRIED,
 ) -> Figures:
     """Return every figure of a ledger in which something was booked.
+
+    What archived trades came to is ``carried``: counts, the win rate, net P&L, equity and total
+    return are of all trades; the rest is of those that are kept (``KEPT``), and the course of the
+    equity begins behind the archived ones: a high among them is forgotten.
 
     Money is exact, means are rounded half even at 18 places; win rate, drawdown (zero or
     positive) and total return are percent; ratios are floats. A largest win is a win: without
@@ -171,30 +210,37 @@ def figures_of(
     Undefined: without a closed trade, a win or a loss what is made of them; without capital
     equity and what is measured against it; the Sharpe ratio where the equity at the end of some
     day is zero or less, where all exits are on one day, and where the daily returns do not vary.
+    It and the drawdown are undefined where no exit is kept or the equity begins at zero or less.
     """
-    decided = totals.winning + totals.losing
+    trades = totals.trades + carried.trades
+    winning, losing = totals.winning + carried.winning, totals.losing + carried.losing
+    decided = winning + losing
+    net = EXACT.add(totals.net, carried.net)
     found = Figures(
         {
-            "total_trades": totals.trades,
-            "winning_trades": totals.winning,
-            "losing_trades": totals.losing,
-            "win_rate": 100 * totals.winning / decided if decided else None,
+            "total_trades": trades,
+            "winning_trades": winning,
+            "losing_trades": losing,
+            "win_rate": 100 * winning / decided if decided else None,
             "profit_factor": ratio(totals.won, -totals.lost) if totals.losing else None,
             "avg_win": mean(totals.won, totals.winning),
             "avg_loss": mean(totals.lost, totals.losing),
             "largest_win": totals.largest_win,
             "largest_loss": totals.largest_loss,
-            "net_pnl": totals.net,
+            "net_pnl": net,
             "open_trades": open_trades,
-        }
+        },
+        definitions=DEFINITIONS if carried == NOTHING_CARRIED else {**DEFINITIONS, **KEPT},
     )
     if not decided:
-        found.reasons["win_rate"] = ALL_EVEN if totals.trades else NO_TRADE
+        found.reasons["win_rate"] = ALL_EVEN if trades else NO_TRADE
     if not totals.winning:
-        found.reasons |= dict.fromkeys(("avg_win", "largest_win"), NO_WIN)
+        why = ARCHIVED_WINS if winning else NO_WIN
+        found.reasons |= dict.fromkeys(("avg_win", "largest_win"), why)
     if not totals.losing:
-        found.reasons |= dict.fromkeys(("profit_factor", "avg_loss", "largest_loss"), NO_LOSS)
-    measure(found, totals.net, booked, capital)
+        why = ARCHIVED_LOSSES if losing else NO_LOSS
+        found.reasons |= dict.fromkeys(("profit_factor", "avg_loss", "largest_loss"), why)
+    measure(found, net, booked, capital, carried.net)
     for name in ("net_pnl", "equity"):
         amount = found.values[name]
         # One absurd ledger must not keep the figures of all others from being stored.
@@ -203,8 +249,10 @@ def figures_of(
     return found
 
 
-def measure(found: Figures, net: Decimal, booked: Booked, capital: Capital) -> None:
-    """Add what is measured against the capital, or why it cannot be."""
+def measure(
+    found: Figures, net: Decimal, booked: Booked, capital: Capital, carried: Decimal
+) -> None:
+    """Add what is measured against the capital, or why it cannot be; ``net`` holds ``carried``."""
     found.values |= dict.fromkeys(("equity", *OF_CAPITAL))
     if capital.amount is None:
         found.reasons |= dict.fromkeys(("equity", *OF_CAPITAL), capital.reason)
@@ -213,9 +261,14 @@ def measure(found: Figures, net: Decimal, booked: Booked, capital: Capital) -> N
     if capital.amount <= 0:
         found.reasons |= dict.fromkeys(OF_CAPITAL, NOT_POSITIVE)
         return
-    start = float(capital.amount)
-    times, equity = steps(booked, start)
     found.values["total_return"] = 100 * ratio(net, capital.amount)
+    opening = EXACT.add(capital.amount, carried)
+    if opening <= 0 or not len(booked.times):
+        why = BEGINS_RUINED if opening <= 0 else ALL_ARCHIVED
+        found.reasons |= dict.fromkeys(("sharpe_ratio", "max_drawdown"), why)
+        return
+    start = float(opening)
+    times, equity = steps(booked, start)
     found.values["max_drawdown"] = 100 * deepest_fall(equity, start)
     returns = daily_returns(times, equity, start)
     if returns is None:

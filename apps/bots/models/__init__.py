@@ -1,3 +1,5 @@
+from apps.bots.models.carried import CarriedResult
+from apps.bots.models.departed import DepartedTrade
 from apps.bots.models.instances import BotInstance, BotState
 from apps.bots.models.limits import TradingLimit
 from apps.bots.models.lots import LotTrade, Position
@@ -10,6 +12,8 @@ __all__ = [
     "BotInstance",
     "BotPerformance",
     "BotState",
+    "CarriedResult",
+    "DepartedTrade",
     "Fill",
     "LotTrade",
     "Order",

@@ -208,6 +208,12 @@ class Trade(TimestampedModel):
             models.Index(
                 fields=["bot"], name="trades_parted_idx", condition=Q(partial_exits__gt=0)
             ),
+            # Round trips that are over, the oldest first: what leaves for an archive.
+            models.Index(
+                fields=["exit_time", "id"],
+                name="trades_left_idx",
+                condition=Q(parent_trade__isnull=True, exit_time__isnull=False),
+            ),
             models.Index(
                 fields=["exit_time"],
                 include=["trade_type", "quote_currency", "net_pnl"],

@@ -16,9 +16,16 @@ FEWEST_POINTS: Final = 4
 
 # A step is all that was booked at one moment. Thinned: of each stretch of as many steps its lowest
 # and highest stay, so that no fall is smoothed away, and so do the first and the last of all.
+# The first row, without a time, is what was there before: what archived trades came to is in it.
+# All in one statement, so of one moment: trades that leave meanwhile are in one of the two.
 CURVE = """
-    WITH steps AS (
-        SELECT exit_time, sum(sum(net_pnl)) OVER (ORDER BY exit_time) AS net
+    WITH carried AS (
+        SELECT coalesce(sum(net_pnl), 0) AS net FROM carried_results
+        WHERE bot_id = %(bot_id)s AND trade_type = %(trade_type)s
+            AND quote_currency = %(quote_currency)s
+    ), steps AS (
+        SELECT exit_time,
+            sum(sum(net_pnl)) OVER (ORDER BY exit_time) + (SELECT net FROM carried) AS net
         FROM trades
         WHERE status = 'closed' AND partial_exits = 0 AND bot_id = %(bot_id)s
             AND trade_type = %(trade_type)s AND quote_currency = %(quote_currency)s
@@ -35,16 +42,15 @@ CURVE = """
                 AS from_above
         FROM shown
     )
-    SELECT exit_time, net FROM ranked
-    WHERE steps <= %(points)s OR from_below = 1 OR from_above = 1
-        OR place = 0 OR place = steps - 1
-    ORDER BY exit_time
-"""
-BEFORE = """
-    SELECT coalesce(sum(net_pnl), 0) FROM trades
+    SELECT NULL, coalesce(sum(net_pnl), 0) + (SELECT net FROM carried) FROM trades
     WHERE status = 'closed' AND partial_exits = 0 AND bot_id = %(bot_id)s
         AND trade_type = %(trade_type)s AND quote_currency = %(quote_currency)s
         AND exit_time < %(since)s
+    UNION ALL
+    SELECT exit_time, net FROM ranked
+    WHERE steps <= %(points)s OR from_below = 1 OR from_above = 1
+        OR place = 0 OR place = steps - 1
+    ORDER BY 1 NULLS FIRST
 """
 DAYS = """
     SELECT (exit_time AT TIME ZONE 'UTC')::date AS day, trade_type, quote_currency, sum(net_pnl)
@@ -68,7 +74,8 @@ class Point(NamedTuple):
 class EquityCurve(NamedTuple):
     """The course of one ledger; without capital (``reason`` says why) there is P&L alone.
 
-    ``opening`` is the net P&L before the first point.
+    ``opening`` is the net P&L before the first point; what archived trades came to is always in
+    it, as their exits are not among the points any more.
     """
 
     initial_balance: Decimal | None
@@ -114,13 +121,9 @@ def equity_curve(
         "points": most,
         "stretches": most // 2 - 1,
     }
-    opening = Decimal(0)
     with connection.cursor() as cursor:
-        if since is not None:
-            cursor.execute(BEFORE, asked)
-            [(opening,)] = cursor.fetchall()
         cursor.execute(CURVE, asked)
-        rows = cursor.fetchall()
+        (_, opening), *rows = cursor.fetchall()
     start = capital.amount
     return EquityCurve(
         start,

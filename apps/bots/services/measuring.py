@@ -12,7 +12,8 @@ a lot that is sold out waits.
 - daily loss: −Σ net P&L of the parts that were closed on the UTC day of ``now``;
 - drawdown: how far the equity (initial balances, net P&L of all closed parts, open trades at the
   newest price) stands below the peak of the realized balance, in percent; of bots that have an
-  initial balance, and with a symbol of those that trade it;
+  initial balance, and with a symbol of those that trade it. The balance begins with what archived
+  trades came to: a peak that lies among them is forgotten. Without anything left, it is 100;
 - exposure: Σ of what is left of open trades × the newest price, however old, else × their entry;
 - trades per hour: round trips that were told to us within the last sixty minutes.
 
@@ -181,8 +182,19 @@ capital AS MATERIALIZED (
     WHERE a.symbol = '' OR b.symbol = a.symbol OR EXISTS (
         SELECT FROM trades t
         WHERE t.bot_id = b.id AND t.trade_type = a.type AND t.symbol = a.symbol)
+    OR EXISTS (
+        SELECT FROM carried_results t
+        WHERE t.bot_id = b.id AND t.trade_type = a.type AND t.symbol = a.symbol)
 ),
-begun AS (SELECT id, sum(initial_balance) AS initial FROM capital GROUP BY id),
+carried AS (
+    SELECT c.id, sum(t.net_pnl) AS net
+    FROM capital c JOIN carried_results t ON {OF_CAPITAL} GROUP BY c.id
+),
+begun AS (
+    SELECT id, capital.initial + coalesce(carried.net, 0) AS initial
+    FROM (SELECT id, sum(initial_balance) AS initial FROM capital GROUP BY id) AS capital
+    LEFT JOIN carried USING (id)
+),
 results AS (
     SELECT c.id, t.net_pnl,
         sum(t.net_pnl) OVER (PARTITION BY c.id ORDER BY t.exit_time) AS balance
@@ -197,9 +209,9 @@ marked AS (
     FROM capital c JOIN held t ON {OF_CAPITAL} GROUP BY c.id
 ),
 measured AS (
-    SELECT id, round(greatest(
+    SELECT id, CASE WHEN initial + coalesce(highest, 0) > 0 THEN round(greatest(
         (coalesce(highest, 0) - coalesce(net, 0) - coalesce(unrealized, 0)) * 100
-            / (initial + coalesce(highest, 0)), 0), 18) AS value
+            / (initial + coalesce(highest, 0)), 0), 18) ELSE 100 END AS value
     FROM begun LEFT JOIN realized USING (id) LEFT JOIN marked USING (id)
 )"""
 

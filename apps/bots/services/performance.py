@@ -14,7 +14,9 @@ from apps.bots.choices import Origin
 from apps.bots.domain.performance import (
     DEFINITIONS,
     EXACT,
+    NOTHING_CARRIED,
     Booked,
+    Carried,
     Figures,
     Totals,
     capital_of,
@@ -34,11 +36,14 @@ FIGURES: Final = tuple(DEFINITIONS)
 
 # One statement, so one moment. Round trips that were closed in parts are rare: what was booked is
 # what was counted, except for bots that have such (their index is tiny); those are counted apart.
+# Ledgers of which every exit is archived are among them.
 # Moments and amounts travel as they lie in memory, 16 bytes per exit, in any order.
 LEDGERS = """
     SELECT bot_id, trade_type, quote_currency,
         bot.type, bot.currency, bot.initial_balance, coalesce(unfinished.trades, 0),
-        booked.net, booked.won, booked.most, booked.least, booked.times, booked.nets,
+        carried.trades, carried.winning, carried.losing, carried.net,
+        coalesce(booked.net, 0), coalesce(booked.won, 0), booked.most, booked.least,
+        coalesce(booked.times, ''), coalesce(booked.nets, ''),
         bot_id = ANY(parted.bots), counted.trades, counted.winning, counted.losing,
         counted.won, counted.lost, counted.most, counted.least
     FROM (
@@ -52,6 +57,13 @@ LEDGERS = """
         WHERE status = 'closed' AND partial_exits = 0 {of_bots}
         GROUP BY bot_id, trade_type, quote_currency
     ) AS booked
+    FULL JOIN (
+        SELECT bot_id, trade_type, quote_currency, sum(trades) AS trades,
+            sum(winning) AS winning, sum(losing) AS losing, sum(net_pnl) AS net
+        FROM carried_results
+        WHERE true {of_bots}
+        GROUP BY bot_id, trade_type, quote_currency
+    ) AS carried USING (bot_id, trade_type, quote_currency)
     JOIN (
         SELECT id, type, quote_currency AS currency, initial_balance FROM bot_instances
     ) AS bot ON bot.id = bot_id
@@ -83,7 +95,8 @@ STORE = f"""
     INSERT INTO performance_metrics (
         {", ".join((*KEY, *FIGURES))}, reasons, definitions, extra_metadata
     )
-    SELECT {", ".join((*KEY, *FIGURES))}, reasons, %(definitions)s::jsonb, '{{}}'::jsonb
+    SELECT {", ".join((*KEY, *FIGURES))}, reasons,
+        coalesce(definitions, %(definitions)s::jsonb), '{{}}'::jsonb
     FROM json_populate_recordset(NULL::performance_metrics, %(rows)s::json)
     ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET
         {", ".join(f"{name} = excluded.{name}" for name in ("reasons", "definitions", *FIGURES))}
@@ -96,8 +109,9 @@ Ledger = tuple[str, str, str]
 def snapshot_bots(*, now: datetime, bots: Iterable[str] | None = None, exact: bool = False) -> int:
     """Store the figures of every ledger (bot, trade type, currency) with something booked.
 
-    Of all bots, or of those named. A snapshot belongs to the quarter of an hour in which it is
-    made: made again within it, it takes the place of the first. ``exact``: it belongs to ``now``.
+    What archived trades came to counts, also where nothing else is left. Of all bots, or of those
+    named. A snapshot belongs to the quarter of an hour in which it is made: made again within it,
+    it takes the place of the first. ``exact``: it belongs to ``now``.
     Returns how many ledgers there are.
     """
     found = dict(ledgers(bots))
@@ -128,17 +142,21 @@ def ledgers(bots: Iterable[str] | None = None) -> Iterator[tuple[Ledger, Figures
             trade_type=ledger[1],
             quote_currency=ledger[2],
         )
-        net, won, most, least, times, nets, is_parted = row[7:14]
+        carried = NOTHING_CARRIED if row[7] is None else Carried(*row[7:11])
+        net, won, most, least, times, nets, is_parted = row[11:18]
         booked = Booked(
             np.frombuffer(times, ">i8").astype(np.int64),
             np.frombuffer(nets, ">f8").astype(np.float64),
         )
         totals = (
-            parted_totals(row[14:], net)
+            parted_totals(row[18:], net)
             if is_parted
             else whole_totals(net, won, most, least, booked)
         )
-        yield ledger, figures_of(totals, booked, capital, open_trades=unfinished)
+        yield (
+            ledger,
+            figures_of(totals, booked, capital, open_trades=unfinished, carried=carried),
+        )
 
 
 def whole_totals(net: Any, won: Any, most: Any, least: Any, booked: Booked) -> Totals:
@@ -181,6 +199,8 @@ def store(found: Mapping[Ledger, Figures], calculated_at: datetime) -> None:
             **dict(zip(KEY, (*ledger, Origin.COMPUTED.value, calculated_at), strict=True)),
             **figures.values,
             "reasons": figures.reasons,
+            # Those that most have are sent once.
+            "definitions": None if figures.definitions is DEFINITIONS else figures.definitions,
         }
         for ledger, figures in sorted(found.items())
     ]

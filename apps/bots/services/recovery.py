@@ -148,8 +148,8 @@ def recover(*, bot_id: str) -> Recovery:
     ``bot`` as it is described, reported and wanted; ``beat``, the count of its heartbeats;
     ``open_trades`` (all of them, by age), ``open_orders``, ``lots`` with something left, active
     ``limits`` that hold it; ``balance``; ``states`` by key. The balance is rebuilt: initial balance
-    and the net result of every closed part of its trades, of its own type and currency. The one
-    it reports stands beside it.
+    and the net result of every closed part of its trades, archived ones among them, of its own
+    type and currency. The one it reports stands beside it.
     """
     found = None
     if not UNSTORABLE.search(bot_id):
@@ -167,10 +167,16 @@ def statement() -> str:
     return f"""
 WITH bot AS MATERIALIZED (SELECT * FROM bot_instances WHERE id = %(bot_id)s),
 realized AS MATERIALIZED (
-    SELECT t.quote_currency AS currency, sum(t.net_pnl) AS net
-    FROM trades t JOIN bot ON t.bot_id = bot.id AND t.trade_type = bot.type
-    WHERE t.status = 'closed' AND t.partial_exits = 0
-    GROUP BY t.quote_currency
+    SELECT currency, sum(net) AS net
+    FROM (
+        SELECT t.quote_currency AS currency, t.net_pnl AS net
+        FROM trades t JOIN bot ON t.bot_id = bot.id AND t.trade_type = bot.type
+        WHERE t.status = 'closed' AND t.partial_exits = 0
+        UNION ALL
+        SELECT c.quote_currency, c.net_pnl
+        FROM carried_results c JOIN bot ON c.bot_id = bot.id AND c.trade_type = bot.type
+    ) AS booked
+    GROUP BY currency
 ),
 balance AS (
     SELECT bot.initial_balance AS initial,

@@ -265,10 +265,14 @@ def hold(keys: Sequence[SeriesKey], *, now: datetime) -> dict[int, SeriesKey]:
     wanted: dict[str, Any] = dict(
         zip(names, map(list, zip(*sorted(keys), strict=True)), strict=True)
     )
+    held: dict[int, SeriesKey] = {}
     with connection.cursor() as cursor:
-        cursor.execute(MAKE, wanted | {"now": now})
-        cursor.execute(LOCK, wanted)
-        return {row[0]: row[1:] for row in cursor.fetchall()}
+        # While we wait for one, its last rows may leave for an archive, and it with them.
+        while len(held) < len(keys):
+            cursor.execute(MAKE, wanted | {"now": now})
+            cursor.execute(LOCK, wanted)
+            held = {row[0]: row[1:] for row in cursor.fetchall()}
+    return held
 
 
 def count(spans: dict[int, Bounds]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ figures of returns and trades of the same name: ``money`` reads in the currency 
 from collections.abc import Mapping
 from typing import Final
 
-ACCOUNTS: Final[Mapping[str, str]] = {
+WHOLE: Final[Mapping[str, str]] = {
     "win_rate/net/decided/percent": (
         "Win rate: 100 × winning trades / (winning + losing trades), by net P&L; trades that "
         "broke even do not count."
@@ -38,3 +38,31 @@ ACCOUNTS: Final[Mapping[str, str]] = {
     ),
     "open_trades/count": "Open trades: how many are not closed yet.",
 }
+
+TRADES_KEPT = " Of the trades that are kept: older ones are archived, and not in it."
+EXITS_KEPT = (
+    " Older trades are archived: it begins with the initial balance and what they came to, and is "
+    "of the exits that are kept; a high before them is forgotten."
+)
+# The same where older trades are archived, and their figures with them.
+KEPT: Final[Mapping[str, str]] = {
+    f"{name}/kept": WHOLE[name] + added
+    for added, names in (
+        (
+            TRADES_KEPT,
+            (
+                "profit_factor/money",
+                "average_win/money",
+                "average_loss/money",
+                "largest_win/money",
+                "largest_loss/money",
+            ),
+        ),
+        (
+            EXITS_KEPT,
+            ("max_drawdown/balance/percent", "sharpe_ratio/balance/days/365/ddof1/rf0"),
+        ),
+    )
+    for name in names
+}
+ACCOUNTS: Final[Mapping[str, str]] = {**WHOLE, **KEPT}
