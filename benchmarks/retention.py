@@ -26,10 +26,6 @@ LINES_STATEMENT = log_rows.COMMON.replace(
     "now() - interval '90 days' + n * (interval '90 days' / {rows})",
     "timestamptz '2020-05-01 00:00:00+00' + n * (interval '30 days' / {rows})",
 )
-BOT = """
-INSERT INTO bot_instances (id, type, symbol, config, extra_metadata)
-VALUES ('bench', 'paper', 'BTC/USDT', '{}', '{}') ON CONFLICT DO NOTHING
-"""
 TRADES_STATEMENT = """
 INSERT INTO trades (id, bot_id, trade_type, strategy_name, entry_logic_name, exit_logic_name,
     symbol, interval, quote_currency, direction, status, size, entry_time, exit_time,
@@ -38,8 +34,8 @@ INSERT INTO trades (id, bot_id, trade_type, strategy_name, entry_logic_name, exi
     extra_metadata, exit_metadata, position_id)
 SELECT gen_random_uuid(), 'bench', 'paper', 'momentum', 'breakout', 'target',
     'BTC/USDT', '1h', 'USDT', 'long', 'closed', 0.5, moment, moment + interval '3 hours',
-    60000 + n % 977, 60000 + n % 991, 30000 + n % 977 / 2.0, 30000 + n % 991 / 2.0, 0.001, 30, 30,
-    60, n % 991 - n % 977, n % 991 - n % 977 - 60, 0.12345678, 'target',
+    60000 + n %% 977, 60000 + n %% 991, 30000 + n %% 977 / 2.0, 30000 + n %% 991 / 2.0, 0.001, 30,
+    30, 60, n %% 991 - n %% 977, n %% 991 - n %% 977 - 60, 0.12345678, 'target',
     '{"signal": 0.7123, "regime": "bull"}', '{}', ''
 FROM generate_series(1, %s) AS n,
     LATERAL (SELECT timestamptz '2020-01-01 00:00:00+00' + n * interval '5 minutes' AS moment) AS at
@@ -72,9 +68,13 @@ def fill_lines() -> None:
 
 def fill_trades() -> None:
     """Have so many old trades of one bot, and no others."""
+    from apps.bots.models import BotInstance
+
     with connect() as connection:
-        connection.execute("TRUNCATE trades, carried_results CASCADE")
-        connection.execute(BOT.encode())
+        connection.execute("TRUNCATE trades, carried_results, departed_trades CASCADE")
+        BotInstance.objects.get_or_create(
+            id="bench", defaults={"type": "paper", "symbol": "BTC/USDT", "initial_balance": 1000}
+        )
         connection.execute(TRADES_STATEMENT, [TRADES])
         connection.execute("VACUUM ANALYZE trades")
         connection.execute("CHECKPOINT")

@@ -26,6 +26,7 @@ from apps.market.domain.candles import CandleRow, known_at
 from apps.market.models import Instrument
 from apps.market.services.candles import store_candles
 from config import demo_agents, demo_analysis, demo_bots, demo_market
+from config.demo_told import behind_left
 
 SOURCE = "demo"
 WEEK = timedelta(weeks=1)
@@ -80,7 +81,8 @@ TAPES = [
 def load() -> str:
     """Store the demo, or what has become known of it since; return what was added, as text.
 
-    An instrument of the same name that is not the demo's is left alone, with its alerts.
+    An instrument of the same name that is not the demo's is left alone, with its alerts. What has
+    left for an archive stays there.
     """
     now = timezone.now()
     instruments = candles = alerts = 0
@@ -115,7 +117,7 @@ def load() -> str:
         tapes[tape.symbol] = rows
         made_at.append(instrument.created_at)
         candles += store_candles(rows, now=now).created
-        since = instrument.created_at - tape.alerts_over
+        since = behind_left("alerts", instrument.created_at - tape.alerts_over)
         found = [alert for alert in signals(tape, rows) if alert.timestamp >= since]
         alerts += raise_alerts(found, now=now).created
     # Not by the clock of today: set back, it would have what came before all told anew.

@@ -29,6 +29,7 @@ from apps.executions.tracking import Beginning
 from apps.market.choices import Granularity
 from apps.market.domain.candles import CandleRow, known_at
 from apps.shared.errors import DomainError
+from config.demo_told import behind_left
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # Symbols on which all strategies of these timeframes are tried out.
@@ -100,8 +101,9 @@ def load(candles: Mapping[str, Sequence[CandleRow]], *, since: datetime, now: da
     """
     if not candles:
         return "0 runs, 0 predictions, 0 signals"
-    runs = sum(add_symbol(symbol, now=now) for symbol in ADDED if symbol in candles)
-    runs += nightly_runs(since=since, now=now)
+    runs = nightly_runs(since=since, now=now)
+    if behind_left("executions", since) == since:
+        runs += sum(add_symbol(symbol, now=now) for symbol in ADDED if symbol in candles)
     status = {OLD: ModelStatus.DEPRECATED, NEW: ModelStatus.ACTIVE}
     models = [
         DemoModel(
@@ -114,10 +116,12 @@ def load(candles: Mapping[str, Sequence[CandleRow]], *, since: datetime, now: da
     ]
     register_models(models, by="demo", now=now)
     daily = [rows for rows in candles.values() if rows and rows[0].granularity == Granularity.D1]
-    predictions = [each for rows in daily for each in predictions_of(rows, since - SPAN)]
+    begin = behind_left("predictions", since - SPAN)
+    predictions = [each for rows in daily for each in predictions_of(rows, begin)]
     added = store_predictions(predictions, now=now).created
     hourly = [rows for rows in candles.values() if rows and rows[0].granularity == Granularity.H1]
-    signals = [each for rows in hourly for each in signals_of(rows, since - SPAN / 13)]
+    begin = behind_left("model_signals", since - SPAN / 13)
+    signals = [each for rows in hourly for each in signals_of(rows, begin)]
     given = store_signals(signals, now=now).created
     store_importance(list(importance(since)), now=now)
     # At once, so that the first page has outcomes; from here on the worker does it.
@@ -154,7 +158,8 @@ def nightly_runs(*, since: datetime, now: datetime) -> int:
         ("demo-training-1", since - 27 * HOUR, False),
         ("demo-training-2", since - 3 * HOUR, True),
     ):
-        if Execution.objects.filter(pk=name).exists():
+        left = began < behind_left("executions", began)
+        if left or Execution.objects.filter(pk=name).exists():
             continue
         beginning = Beginning(
             execution_id=name,

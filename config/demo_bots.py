@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Sum
-
 from apps.bots.api.rows_instances import BotRow
 from apps.bots.api.rows_orders import FillRow, OrderRow
 from apps.bots.api.rows_trades import TradeRow
@@ -22,8 +20,9 @@ from apps.bots.choices import (
     TradeStatus,
     TradeType,
 )
-from apps.bots.models import BotInstance, Trade
+from apps.bots.models import BotInstance, CarriedResult, Trade
 from apps.bots.services.activity import measure_usual_gaps
+from apps.bots.services.departures import departed
 from apps.bots.services.exit_reports import ExitReport
 from apps.bots.services.exits import close_trade
 from apps.bots.services.fills import store_fills
@@ -31,6 +30,7 @@ from apps.bots.services.heartbeats import BeatReport, Instruction, beat
 from apps.bots.services.instances import register_bots
 from apps.bots.services.orders import store_orders
 from apps.bots.services.performance import snapshot_bots
+from apps.bots.services.trade_summaries import summarize
 from apps.bots.services.trades import store_trades
 from apps.market.domain.candles import CandleRow
 from config import demo_desk
@@ -95,12 +95,17 @@ def registration(bot: DemoBot) -> BotRow:
 
 
 def tell(bot: DemoBot, trips: Sequence[RoundTrip], *, now: datetime) -> int:
-    """Tell the trades that are not known, and how open ones have ended; return how many are new."""
+    """Tell the trades that are not known, and how open ones have ended; return how many are new.
+
+    Those that were archived since have been told long ago.
+    """
     known = {
         str(pk): status
         for pk, status in Trade.objects.filter(bot_id=bot.name).values_list("pk", "status")
     }
-    told = [trip for trip in trips if trade_id(bot, trip) not in known]
+    untold = {trade_id(bot, trip): trip for trip in trips if trade_id(bot, trip) not in known}
+    gone = {str(key) for key in departed(untold)}
+    told = [trip for key, trip in untold.items() if key not in gone]
     added = store_trades([trade_row(bot, trip) for trip in told], now=now).created
     for trip in trips:
         if trip.end and known.get(trade_id(bot, trip)) == TradeStatus.OPEN:
@@ -216,13 +221,17 @@ def beat_all(answers: dict[str, Instruction], *, now: datetime) -> int:
 
 def report_of(bot: DemoBot, *, now: datetime) -> BeatReport:
     """Return what a bot says of itself: balance and open trades as its own books have them."""
-    trades = Trade.objects.filter(bot_id=bot.name)
-    made: Decimal = trades.leaves().aggregate(net=Sum("net_pnl"))["net"] or Decimal(0)
+    # Its books still hold the trades that were archived here.
+    books = summarize(
+        Trade.objects.filter(bot_id=bot.name),
+        carried=CarriedResult.objects.filter(bot_id=bot.name),
+    )
+    made = sum((each.net_pnl for each in books), Decimal(0))
     return BeatReport(
         status=bot.status,
         current_balance=bot.capital + made,
         total_pnl=made,
-        open_positions=trades.open().count(),
+        open_positions=sum(each.open for each in books),
         loop_time_ms=Decimal(40 + now.microsecond % 23),
         sent_at=now,
     )

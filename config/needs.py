@@ -25,7 +25,7 @@ from config.readings import (
 # What comes in numbers is not to hide the rest.
 MOST_OF_A_KIND = 4
 # Kinds of notifications whose cause is named here by itself.
-TOLD_OTHERWISE = ("error_", "execution_")
+TOLD_OTHERWISE = ("error_", "execution_", "retention_", "archive_")
 
 
 @dataclass(frozen=True)

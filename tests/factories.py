@@ -54,6 +54,7 @@ from apps.bots.models import (
     BotPerformance,
     BotState,
     CarriedResult,
+    DepartedTrade,
     Fill,
     LotTrade,
     Order,
@@ -777,6 +778,10 @@ def make_carried_result(**values: Any) -> CarriedResult:
     return CarriedResult.objects.create(bot=bot, **defaults | values)
 
 
+def make_departed_trade(**values: Any) -> DepartedTrade:
+    return DepartedTrade.objects.create(**{"id": uuid.uuid4()} | values)
+
+
 def make_agent(**values: Any) -> TradingAgent:
     """Make an agent of pretended money: 10,000 US dollars, six coins."""
     defaults = {
@@ -1097,6 +1102,7 @@ MAKERS = {
     "bots.BotPerformance": make_bot_performance,
     "bots.BotState": make_bot_state,
     "bots.CarriedResult": make_carried_result,
+    "bots.DepartedTrade": make_departed_trade,
     "bots.Fill": make_fill,
     "bots.LotTrade": make_lot_trade,
     "bots.Order": make_order,

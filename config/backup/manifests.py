@@ -155,8 +155,17 @@ def _sweep(root: Path) -> None:
 def read(folder: Path) -> Manifest:
     """Return the manifest of a backup, all of whose files are as they were written.
 
-    Raises BackupError naming what is missing or was changed, and for a backup of another format.
+    Raises BackupError naming what is missing, was changed or is closed to us, and for a backup of
+    another format.
     """
+    try:
+        return _read(folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise BackupError(f"{where} cannot be read: {error.strerror or error}.") from error
+
+
+def _read(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise BackupError(f"There is no backup at {folder}.")
     try:

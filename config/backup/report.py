@@ -63,7 +63,7 @@ def of_backup(made: Made) -> str:
         f"  {manifest.rows:,} rows in {len(manifest.tables):,} tables, as of one moment at"
         f" {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC",
         f"  {manifest.dump_bytes:,} bytes, SHA-256 {manifest.dump_sha256}",
-        f"  {len(manifest.archives):,} archives and {len(manifest.media):,} lists of trades are"
+        f"  Archives ({len(manifest.archives):,}) and lists of trades ({len(manifest.media):,}) are"
         " files of their own: copy ARCHIVE_ROOT and MEDIA_ROOT along",
     ]
     if too_old_for(manifest.program, manifest.server):

@@ -13,12 +13,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import psycopg
 from django.conf import settings
 
 from config import embedded, places
 from config.backup.contents import OUR_RELATIONS
 from config.backup.manifests import DUMP, Manifest, read
-from config.backup.programs import BackupError, Database, Run, find, major_of, too_old_for
+from config.backup.programs import (
+    BackupError,
+    Database,
+    Run,
+    find,
+    first_line,
+    major_of,
+    too_old_for,
+)
 from config.backup.report import Finding, Status
 
 JOBS = min(4, os.cpu_count() or 1)
@@ -39,29 +48,35 @@ def verify(folder: Path) -> list[Finding]:
         begun = Finding("files", Status.OK, f"{manifest.dump_bytes:,} bytes, checksums fit")
     except BackupError as error:
         return [Finding("files", Status.FAILED, "", error.message)]
-    except OSError as error:
-        return [Finding("files", Status.FAILED, "", f"cannot be read: {error}")]
     try:
         with throwaway_server() as url:
             restored = pg_restore(folder, manifest, url, at_once=False)
             return [begun, restored, *examine(folder, url, throwaway=True)]
-    except (BackupError, places.EmbeddedError, OSError) as error:
+    except (BackupError, places.EmbeddedError, OSError, psycopg.Error) as error:
         return [begun, Finding("restored", Status.FAILED, "", str(error))]
 
 
 def restore(folder: Path, url: str) -> list[Finding]:
     """Restore a backup into an empty database, whole or not at all, and examine it there.
 
-    Raises BackupError for a damaged backup, a database that holds something, and a failed restore.
+    Raises BackupError for an address that names no database, a damaged backup, a database that
+    holds something, and a failed restore.
     """
-    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+    try:
+        named = embedded.database_settings(url)["NAME"]
+    except ValueError:
+        named = ""
+    if not named or urlsplit(url).scheme not in ("postgres", "postgresql"):
         raise BackupError("Name the database as postgres://user@host/name.")
     manifest = read(folder)
-    with Database.of(embedded.database_settings(url)).connect() as connection:
-        found = connection.execute(NOT_EMPTY).fetchone()
-    if found:
-        raise BackupError(f"The database is not empty: it holds {found[0]}. Nothing was done.")
-    restored = pg_restore(folder, manifest, url, at_once=True)
+    try:
+        with Database.of(embedded.database_settings(url)).connect() as connection:
+            found = connection.execute(NOT_EMPTY).fetchone()
+        if found:
+            raise BackupError(f"The database is not empty: it holds {found[0]}. Nothing was done.")
+        restored = pg_restore(folder, manifest, url, at_once=True)
+    except psycopg.Error as error:
+        raise BackupError(f"The database could not be filled: {first_line(error)}") from error
     return [restored, *examine(folder, url, throwaway=False)]
 
 

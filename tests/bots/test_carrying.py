@@ -27,6 +27,7 @@ from apps.bots.domain.performance import (
     totals_of,
 )
 from apps.bots.models import BotPerformance, CarriedResult, Trade
+from apps.bots.services.activity import measure_usual_gaps
 from apps.bots.services.carrying import NotCarried, carried
 from apps.bots.services.equity import equity_curve
 from apps.bots.services.firing import evaluate_limits
@@ -251,8 +252,8 @@ class TestBalances:
     def test_carry_many_by_a_handful_of_statements(self, django_assert_num_queries):
         trades = book(make_bot(type="paper"), *((n / 10, n) for n in range(300)))
 
-        # Begun and ended by a savepoint; two locks, two looks, the delete, and three writes.
-        with django_assert_num_queries(10), carried([each.pk for each in trades]):
+        # Begun and ended by a savepoint; two locks, two looks, the delete, and four writes.
+        with django_assert_num_queries(11), carried([each.pk for each in trades]):
             Trade.objects.all()._raw_delete("default")
 
         assert stored()[0]["trades"] == 300
@@ -479,3 +480,28 @@ class TestPages:
         answer = admin_client.get(f"/admin/bots/botinstance/{bot.pk}/delete/")
 
         assert answer.status_code == 403
+
+
+@pytest.mark.django_db
+class TestWhatIsUsual:
+    def test_of_a_bot_stays_so_when_its_trades_leave(self):
+        bot = make_bot(status="running")
+        trades = [
+            make_trade(
+                bot=bot,
+                closed=True,
+                entry_time=NOON + timedelta(hours=2 * each),
+                exit_time=NOON + timedelta(hours=2 * each + 1),
+            )
+            for each in range(6)
+        ]
+        measure_usual_gaps(now=LATER)
+        bot.refresh_from_db()
+        usual = bot.usual_gap_seconds
+
+        archive([each.pk for each in trades])
+        measure_usual_gaps(now=LATER)
+
+        bot.refresh_from_db()
+        assert usual == 3600
+        assert bot.usual_gap_seconds == usual

@@ -149,7 +149,8 @@ def make_decisions(at, cast):
     times = {"entry_time": at, "exit_time": at + HOUR}
     make_agent_trade(agent=agent, closed=True, decision=opened, close_decision=closed, **times)
     make_agent_trade(agent=agent, decision=decided(agent, at), entry_time=at)
-    make_agent_performance(agent=agent, snapshot_time=at)
+    for hour in range(2):
+        make_agent_performance(agent=agent, snapshot_time=at - hour * HOUR)
     make_agent_performance(snapshot_time=at)
 
 

@@ -69,7 +69,7 @@ LEAVING = {
         SELECT id::text FROM (
             SELECT *, rank() OVER (PARTITION BY agent_id ORDER BY snapshot_time DESC) AS place
             FROM agent_performance) AS ranked
-        WHERE place > 1 AND snapshot_time < %(cutoff)s""",
+        WHERE place > 2 AND snapshot_time < %(cutoff)s""",
     "executions": """
         SELECT e.execution_id FROM execution_logs e
         WHERE e.timestamp_end < %(cutoff)s

@@ -413,11 +413,12 @@ class TestAMonth:
         plan("system_logs")
         with at_call(monkeypatch, months, "drop_compared", 1, lambda: 1 / 0):
             work()
-        assert partitions.detached_months("system_logs") == [OLD_MONTH]
+        assert not partitions.detached_months("system_logs")
+        assert SystemLog.objects.count() == 2
         flip("0_system_logs.parquet")
 
         assert run("system_logs").status == ExecutionStatus.FAILED
-        assert partitions.detached_months("system_logs") == [OLD_MONTH]
+        assert SystemLog.objects.count() == 2
         assert run("system_logs").status == ExecutionStatus.COMPLETED
         assert not partitions.detached_months("system_logs")
         assert not SystemLog.objects.exists()
@@ -461,7 +462,7 @@ class TestReaders:
 
         assert execution.status == ExecutionStatus.FAILED
         assert policy("system_logs").last_error == (
-            "December 2019 could not leave: somebody reads it."
+            "December 2019 could not leave: somebody uses it."
         )
         assert SystemLog.objects.count() == 2
 
@@ -492,6 +493,16 @@ class TestAFullDisk:
         assert steps_of(execution)["archive"].reason == "no_room"
         assert Trade.objects.count() == 3
         assert not list(settings.ARCHIVE_ROOT.glob("*/*/*"))
+
+    def test_that_cannot_be_written_to_is_told_in_words(self, settings):
+        make_trees(1)
+        settings.ARCHIVE_ROOT.parent.mkdir(parents=True, exist_ok=True)
+        settings.ARCHIVE_ROOT.write_text("no folder")
+
+        run()
+
+        assert policy().last_error == "The archives cannot be written or read: not a directory."
+        assert Trade.objects.count() == 3
 
 
 class TestALostWorker:

@@ -62,6 +62,7 @@ class AlertViewSet(FactViewSet):
     queryset = Alert.objects.all()
     row = AlertRow
     lookup_field = "alert_id"
+    lookup_value_regex = ".+"
     fields = [
         "alert_id",
         "symbol",
@@ -143,6 +144,7 @@ class AlertPerformanceViewSet(ReadOnlyViewSet):
 
     queryset = AlertPerformance.objects.all()
     lookup_field = "alert_id"
+    lookup_value_regex = ".+"
     fields = [
         "alert_id",
         "symbol",

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -19,10 +19,11 @@ from apps.bots.api.rows_trades import (
     TradeRow,
     TradeSummariesAnswer,
 )
+from apps.bots.api.verbs import refused_as
 from apps.bots.models import CarriedResult, Trade
 from apps.bots.services import trade_summaries, trades
 from apps.logs.api.callers import DecisionPermission
-from apps.shared.api import filters, parsing
+from apps.shared.api import batches, filters, parsing
 from apps.shared.api.answers import plain_values
 from apps.shared.api.describing import DescribedViewSet
 from apps.shared.api.filters import ANY_OF, EXACT, RANGE
@@ -137,6 +138,19 @@ class TradeViewSet(DescribedViewSet):
 
     def describe_thing(self, pk: str, values: Mapping[str, Any]) -> Any:
         return trades.describe_trade(trade_id=pk, values=values, now=timezone.now())
+
+    def create_one(self, batch: batches.Batch[Any]) -> HttpResponse:
+        """Store one trade; one that was archived is refused by that rule's own name."""
+        with refused_as({trades.ArchivedTrade.code: trades.ArchivedTrade.status}):
+            return super().create_one(batch)
+
+    def pk_found(self) -> str:
+        """Return the id in the address; 409 where the trade was archived, 404 elsewhere."""
+        pk = self.found().values_list("pk", flat=True).first()
+        if pk is None:
+            trades.check_here(self.kwargs[self.lookup_field])
+            raise Http404
+        return str(pk)
 
     # --- How a trade ends -----------------------------------------------------------------
 

@@ -33,7 +33,9 @@ WITH measured AS (
     SELECT b.id, usual.seconds
     FROM bot_instances b CROSS JOIN LATERAL (
         SELECT CASE WHEN count(*) >= %(fewest)s THEN
-            percentile_cont(0.5) WITHIN GROUP (ORDER BY gap)::numeric(20, 8) END AS seconds
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY gap)::numeric(20, 8)
+            -- Its trades may have left for an archive: what was usual is so still.
+            ELSE b.usual_gap_seconds END AS seconds
         FROM (
             SELECT extract(epoch FROM at - lag(at) OVER (ORDER BY at)) AS gap
             FROM (
@@ -77,7 +79,7 @@ def measure_usual_gaps(*, now: datetime) -> int:
     """Learn how long running bots usually take between trades; return for how many it changed.
 
     The median of the gaps between the last 50 entries and exits of its own type; with fewer than
-    five gaps nothing is usual. For all bots in one statement; to be done seldom.
+    five gaps nothing becomes usual. For all bots in one statement; to be done seldom.
     """
     return run(MEASURE, {"now": now, "fewest": FEWEST_GAPS, "last": LAST_MOMENTS})
 

@@ -1,6 +1,6 @@
 """What trades came to is carried forward when they leave for an archive, and taken back."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -11,30 +11,50 @@ import pglock
 from django.db import connection, transaction
 
 from apps.shared.errors import DomainError
-from apps.shared.fields import WIDE
 
-# Round trips and their parts. Locked, so that nobody else deletes one of them meanwhile: whole
-# trades first, as others do, and in the order of their keys.
-HELD: Final = """
-WITH held AS MATERIALIZED (
-    SELECT id, parent_trade_id, bot_id, trade_type, symbol, quote_currency, status,
-        partial_exits, net_pnl, commission, exit_time
-    FROM trades WHERE id = ANY(%(roots)s::uuid[]) OR parent_trade_id = ANY(%(roots)s::uuid[])
-    ORDER BY parent_trade_id IS NOT NULL, id FOR UPDATE
-)"""
-LOCK: Final = f"{HELD} SELECT count(*) FROM held"
-STANDING: Final = f"""{HELD}
-SELECT coalesce(parent_trade_id, id), bot_id, trade_type, symbol, quote_currency,
-    count(*) FILTER (WHERE is_counted),
-    count(*) FILTER (WHERE is_counted AND net_pnl > 0),
-    count(*) FILTER (WHERE is_counted AND net_pnl < 0),
-    coalesce(sum(net_pnl) FILTER (WHERE is_booked), 0),
-    coalesce(sum(commission) FILTER (WHERE is_booked), 0),
-    max(exit_time) FILTER (WHERE is_booked)
-FROM held CROSS JOIN LATERAL (SELECT
+TREES: Final = "id = ANY(%(roots)s::uuid[]) OR parent_trade_id = ANY(%(roots)s::uuid[])"
+# Round trips and their parts, so that nobody else deletes one of them meanwhile: whole trades
+# first, as others do, and in the order of their keys.
+LOCK: Final = f"""
+SELECT count(*) FROM (
+    SELECT FROM trades WHERE {TREES} ORDER BY parent_trade_id IS NOT NULL, id FOR UPDATE
+) AS held
+"""
+# A whole trade is counted, closed leaves are added up.
+HERE: Final = f"""
+SELECT id, bot_id, trade_type, symbol, quote_currency, net_pnl, commission, exit_time,
     status = 'closed' AND parent_trade_id IS NULL AS is_counted,
-    status = 'closed' AND partial_exits = 0 AS is_booked) AS this
-GROUP BY 1, 2, 3, 4, 5
+    status = 'closed' AND partial_exits = 0 AS is_booked
+FROM trades WHERE {TREES}
+"""
+FORGET: Final = "DROP TABLE IF EXISTS carried_before"
+REMEMBER: Final = f"CREATE TEMP TABLE carried_before ON COMMIT DROP AS {HERE}"
+# What stood there before and does no more is carried forward, what came to stand there is not.
+# Keys of the one are kept, those of the other forgotten. No row changes in between.
+DIFFERENCE: Final = f"""
+WITH present AS MATERIALIZED ({HERE}),
+gone AS MATERIALIZED (
+    SELECT 1 AS sign, * FROM carried_before AS b
+    WHERE NOT EXISTS (SELECT FROM present WHERE present.id = b.id)
+),
+come AS MATERIALIZED (
+    SELECT -1, * FROM present
+    WHERE NOT EXISTS (SELECT FROM carried_before AS b WHERE b.id = present.id)
+),
+kept AS (
+    INSERT INTO departed_trades (id) SELECT id FROM gone ON CONFLICT (id) DO NOTHING
+),
+forgotten AS (
+    DELETE FROM departed_trades WHERE id IN (SELECT id FROM come)
+)
+SELECT bot_id, trade_type, symbol, quote_currency,
+    coalesce(sum(sign) FILTER (WHERE is_counted), 0),
+    coalesce(sum(sign) FILTER (WHERE is_counted AND net_pnl > 0), 0),
+    coalesce(sum(sign) FILTER (WHERE is_counted AND net_pnl < 0), 0),
+    coalesce(sum(sign * net_pnl) FILTER (WHERE is_booked), 0),
+    coalesce(sum(sign * commission) FILTER (WHERE is_booked), 0),
+    max(exit_time) FILTER (WHERE is_booked AND sign > 0)
+FROM (TABLE gone UNION ALL TABLE come) AS moved GROUP BY 1, 2, 3, 4
 """
 
 MOVED: Final = """
@@ -89,54 +109,29 @@ class NotCarried(DomainError):
     status = 409
 
 
-class Place(NamedTuple):
-    """Where round trips are added up."""
+class Moved(NamedTuple):
+    """What trades of one ledger and symbol came to that left, less those that came back."""
 
     bot_id: str
     trade_type: str
     symbol: str
     quote_currency: str
-
-
-class Sums(NamedTuple):
-    """What round trips came to: counted as a whole, added up by their closed leaves."""
-
-    trades: int = 0
-    winning: int = 0
-    losing: int = 0
-    net: Decimal = Decimal(0)
-    fees: Decimal = Decimal(0)
-    last_exit: datetime | None = None
-
-    def plus(self, other: "Sums") -> "Sums":
-        exits = [each for each in (self.last_exit, other.last_exit) if each is not None]
-        return Sums(
-            self.trades + other.trades,
-            self.winning + other.winning,
-            self.losing + other.losing,
-            WIDE.add(self.net, other.net),
-            WIDE.add(self.fees, other.fees),
-            max(exits, default=None),
-        )
-
-    def taken_away(self) -> "Sums":
-        """Return the sums that undo these; a latest exit is never set back."""
-        net, fees = self.net.copy_negate(), self.fees.copy_negate()
-        return Sums(-self.trades, -self.winning, -self.losing, net, fees)
-
-
-NOTHING: Final = Sums()
-# By round trip and place: a part is added up where it says itself.
-Standing = Mapping[tuple[UUID, Place], Sums]
+    trades: int
+    winning: int
+    losing: int
+    net: Decimal
+    fees: Decimal
+    last_exit: datetime | None
 
 
 @contextmanager
 def carried(keys: Collection[UUID]) -> Iterator[None]:
     """Carry forward what these round trips came to, as far as they leave or come back inside.
 
-    What stood before is compared with what stands after, so it makes no difference how often rows
-    are deleted or inserted, nor which of them: a balance is the same before and after. Nothing
-    stays of it when the block raises. One at a time does this; the others wait for the end of its
+    The keys of those that left are kept, parts included, so that nobody makes them anew. What
+    stood before is compared with what stands after, so it makes no difference how often rows are
+    deleted or inserted, nor which of them: a balance is the same before and after. Nothing stays
+    of it when the block raises. One at a time does this; the others wait for the end of its
     transaction. Raises NotCarried.
     """
     roots = [str(key) for key in keys]
@@ -146,34 +141,25 @@ def carried(keys: Collection[UUID]) -> Iterator[None]:
             cursor.execute(LOCK, {"roots": roots})
         # Rows that come back are not there to be locked.
         pglock.advisory("bots.carried", xact=True).acquire()
-        before = standing(roots)
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET)
+            cursor.execute(REMEMBER, {"roots": roots})
         yield
-        carry(before, standing(roots))
+        with connection.cursor() as cursor:
+            cursor.execute(DIFFERENCE, {"roots": roots})
+            moved = [Moved(*row) for row in cursor.fetchall()]
+        carry(moved)
 
 
-def standing(roots: list[str]) -> Standing:
-    """Return what those of these round trips that are here come to; they are locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"roots": roots})
-        return {(root, Place(*row[:4])): Sums(*row[4:]) for root, *row in cursor.fetchall()}
-
-
-def carry(before: Standing, after: Standing) -> None:
-    """Add what stood before and not after, and take away what stands after and not before."""
-    moved: dict[Place, Sums] = {}
-    for (root, place), sums in before.items():
-        if after.get((root, place)) != sums:
-            moved[place] = moved.get(place, NOTHING).plus(sums)
-    for (root, place), sums in after.items():
-        if before.get((root, place)) != sums:
-            moved[place] = moved.get(place, NOTHING).plus(sums.taken_away())
+def carry(moved: list[Moved]) -> None:
+    """Add what left to what is carried forward, and take what came back off it."""
     # What was cancelled came to nothing, and needs no row.
-    told = [(*place, *sums) for place, sums in moved.items() if any(sums[:5])]
+    told = [each for each in moved if each.trades or each.net or each.fees]
     if not told:
         return
-    names = (*Place._fields, *Sums._fields)
     columns: dict[str, Any] = {
-        name: list(column) for name, column in zip(names, zip(*told, strict=True), strict=True)
+        name: list(column)
+        for name, column in zip(Moved._fields, zip(*told, strict=True), strict=True)
     }
     with connection.cursor() as cursor:
         cursor.execute(BEGIN, columns)

@@ -12,6 +12,7 @@ from django.conf import settings
 from apps.bots.choices import TradeStatus
 from apps.bots.domain import trades
 from apps.bots.models import Trade
+from apps.bots.services.departures import check_here
 from apps.shared.errors import DomainError, FieldError
 from apps.shared.quant import money
 
@@ -81,9 +82,10 @@ class PartReport(ExitReport):
 
 
 def held(trade_id: UUID | str) -> Trade:
-    """Return a trade, locked until the transaction ends. Raises UnknownTrade."""
+    """Return a trade, locked until the transaction ends. Raises UnknownTrade, ArchivedTrade."""
     trade = Trade.objects.select_for_update(no_key=True).filter(pk=trade_id).first()
     if trade is None:
+        check_here(trade_id)
         raise UnknownTrade("There is no trade of this id.")
     return trade
 

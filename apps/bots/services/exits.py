@@ -19,6 +19,7 @@ from apps.bots.services.bookings import (
     left_of,
     write,
 )
+from apps.bots.services.departures import check_here, departed
 from apps.bots.services.exit_reports import (
     ORDER_TIMES,
     ExitReport,
@@ -38,12 +39,14 @@ def last_part_id(trade_id: UUID | str) -> UUID:
     """Return the id of the part by which ``close_trade`` closes what earlier exits have left.
 
     It is the version 5 UUID of the name "last" in the name space of the trade's id; should that
-    be taken, of "last 2", "last 3" and so on.
+    be taken, also by an archived trade, of "last 2", "last 3" and so on.
     """
     space = UUID(str(trade_id))
     names = ("last" if number == 1 else f"last {number}" for number in count(1))
     ids = (uuid5(space, name) for name in names)
-    return next(each for each in ids if not Trade.objects.filter(pk=each).exists())
+    return next(
+        each for each in ids if not (Trade.objects.filter(pk=each).exists() or departed([each]))
+    )
 
 
 # --- The verbs ----------------------------------------------------------------------------
@@ -78,7 +81,7 @@ def exit_part(*, trade_id: UUID | str, report: PartReport, now: datetime) -> tup
 
     A part as large as what is left closes the trade. The same part again changes nothing. Raises
     UnknownTrade, RefusedReport, MoreThanRemaining, TradeEnded, Conflict where its id stands for
-    something else, and TooLarge.
+    something else, ArchivedTrade where it stands for what has left, and TooLarge.
     """
     trade = held(trade_id)
     check(report, trade, now=now)
@@ -96,6 +99,8 @@ def exit_part(*, trade_id: UUID | str, report: PartReport, now: datetime) -> tup
     except IntegrityError as error:
         # Only the lock of another trade can have let its id through.
         raise Conflict("This id stands for another trade.", ["id"]) from error
+    # Only now: as long as the trade of this id was about to leave, the id was taken.
+    check_here(part.pk, "/id")
     closed = trade.status == TradeStatus.CLOSED
     event = "trade_closed" if closed else "trade_partial_exit"
     tell(event, trade, part.exit_price, part.size, now=now)

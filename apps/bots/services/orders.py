@@ -19,6 +19,7 @@ from apps.bots.domain.orders import (
 )
 from apps.bots.models import BotInstance, Order, Trade
 from apps.bots.services.activity import note_activity
+from apps.bots.services.departures import archived, departed
 from apps.bots.services.order_states import TIMES, RefusedEvent, UnknownOrder, record_event
 from apps.logs.services.events import record_trading_events
 from apps.shared.copying import exact_json
@@ -109,7 +110,7 @@ def store_orders(rows: Sequence[OrderLike], *, now: datetime) -> Ingested:
     with other content it is *failed*, its fields named. A ``status`` beyond pending is the report
     of an event, at ``submitted_at`` or now. Without a bot it is that of the order's trade, without
     a type that of the bot, without a bot "live". Rows that name a bot, trade, model or prediction
-    which is not there are *failed*.
+    which is not there are *failed*, and so are those of a trade that was archived.
     """
     outcome = Ingested()
     known = References(rows)
@@ -172,6 +173,7 @@ class References:
         trades = {str(row.trade_id) for row in rows if row.trade_id}
         found = Trade.objects.filter(pk__in=trades).values_list("pk", "bot_id") if trades else []
         self.trades = {str(pk): bot_id for pk, bot_id in found}
+        self.departed = {str(key) for key in departed(trades - self.trades.keys())}
         bots = {row.bot_id for row in rows if row.bot_id} | set(self.trades.values())
         types = BotInstance.objects.filter(pk__in=bots).values_list("pk", "type") if bots else []
         self.bots: dict[str, str] = dict(types)
@@ -194,7 +196,9 @@ class References:
         # The trade of another bot is no more told of than one that is not there.
         owner = self.trades.get(str(row.trade_id))
         own = (row.bot_id or owner) if order is None else order.bot_id
-        if row.trade_id and (owner is None or owner != own):
+        if str(row.trade_id) in self.departed:
+            errors.append(archived("/trade_id"))
+        elif row.trade_id and (owner is None or owner != own):
             message = f'There is no trade "{row.trade_id}" of this bot.'
             errors.append(missing("trade_id", "unknown_trade", message))
         if row.model_id and row.model_id not in self.models:

@@ -11,6 +11,7 @@ from apps.bots.choices import TradeStatus, TradeType
 from apps.bots.models import BotInstance, Trade
 from apps.bots.services.activity import note_activity
 from apps.bots.services.bookings import exact_document
+from apps.bots.services.departures import ArchivedTrade, archived, check_here, departed
 from apps.bots.services.exit_reports import (
     ExitReport,
     HasExits,
@@ -27,6 +28,7 @@ from apps.shared.errors import FieldError
 from apps.shared.ingest import Ingested, RowStatus, ingest
 
 __all__ = [
+    "ArchivedTrade",
     "ExitReport",
     "HasExits",
     "PartReport",
@@ -35,6 +37,7 @@ __all__ = [
     "TradeLike",
     "UnknownTrade",
     "cancel_trade",
+    "check_here",
     "close_trade",
     "describe_trade",
     "exit_part",
@@ -71,7 +74,8 @@ def store_trades(rows: Sequence[TradeLike], *, now: datetime) -> Ingested:
     A row that breaks a rule is *failed* with its fields named and does not hold up the others. A
     trade that is stored with the same content is *unchanged*, whatever it has done since; with
     other content it is *failed*, naming what differs. One told as closed is compared with its
-    exit; no state is ever moved by this.
+    exit; no state is ever moved by this. One that has left for an archive is *failed* whatever is
+    told of it (``archived_trade``).
 
     A ``trade_type`` that is not told is the bot's; a ``quote_currency`` is that of the symbol,
     else the bot's; the ``entry_time`` of an open trade is ``now``. Fees are amounts per leg, or
@@ -93,6 +97,7 @@ def store_trades(rows: Sequence[TradeLike], *, now: datetime) -> Ingested:
         Trade, stored_facts, columns=TradeFacts._fields, key=["id"], on_conflict="refuse"
     )
     forgive(stored, [rows[place] for place in places])
+    refuse_archived(stored, [facts.id for facts in stored_facts])
     listed = {result.index for result in stored.results}
     tell([facts for place, facts in enumerate(stored_facts) if place not in listed], now=now)
     outcome.merge(stored, places)
@@ -134,6 +139,31 @@ def opening(facts: TradeFacts) -> dict[str, Any]:
 
 
 # --- Told again ---------------------------------------------------------------------------
+
+
+def refuse_archived(stored: Ingested, keys: Sequence[str]) -> None:
+    """Take back the trades that were made under keys of archived ones. ``keys``: one per row.
+
+    Asked behind the making, for only then no trade can leave unseen any more; and not at all
+    where nothing was made.
+    """
+    results = {result.index: result for result in stored.results}
+    gone = departed(key for index, key in enumerate(keys) if index not in results)
+    if not gone:
+        return
+    Trade.objects.filter(pk__in=gone)._raw_delete("default")
+    errors = [archived("/id")]
+    for index, key in enumerate(keys):
+        if UUID(key) not in gone:
+            continue
+        # A row may stand twice in one batch.
+        if result := results.get(index):
+            stored.count(result.status, -1)
+            stored.count(RowStatus.FAILED, 1)
+            result.status, result.errors = RowStatus.FAILED, errors
+        else:
+            stored.count(RowStatus.CREATED, -1)
+            stored.fail(index, errors)
 
 
 def forgive(stored: Ingested, rows: Sequence[TradeLike]) -> None:

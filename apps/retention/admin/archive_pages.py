@@ -118,8 +118,13 @@ class RestoreStory:
 
     @cached_property
     def missing(self) -> int:
-        """Return how many rows would come back."""
-        return sum(each.missing for each in self.tables)
+        """Return how many rows would come back: of the missing, those with a free place."""
+        return sum(each.missing - each.conflicting for each in self.tables)
+
+    @property
+    def conflicting(self) -> int:
+        """Return how many rows would not come back, as others stand in their place."""
+        return sum(each.conflicting for each in self.tables)
 
     @property
     def differing(self) -> int:
@@ -141,7 +146,8 @@ class RestoreStory:
     def lines(self) -> list[dict[str, Any]]:
         names = shown.tables_words([each.table for each in self.tables])
         return [
-            {"title": name, "told": each} for name, each in zip(names, self.tables, strict=True)
+            {"title": name, "told": each, "missing": each.missing - each.conflicting}
+            for name, each in zip(names, self.tables, strict=True)
         ]
 
     @property

@@ -231,7 +231,10 @@ class RetentionPolicyAdmin(DerivedAdmin):
             raise Http404
         now = timezone.now()
         form = PolicyForm(
-            request.POST or None, policy=policy, dataset=found, held=shown.is_held(policy, now)
+            request.POST if request.method == "POST" else None,
+            policy=policy,
+            dataset=found,
+            held=shown.is_held(policy, now),
         )
         if request.method == "POST" and form.is_valid():
             try:
@@ -287,7 +290,8 @@ def stays_in_short(policy: RetentionPolicy) -> SafeString:
     if found is None:
         return display.empty("No app declares this dataset any more.")
     never = [each.why for each in found.mandatory]
-    chosen = [each.why for each in found.exempt if each.name in policy.exemptions]
+    named = shown.chosen(policy)
+    chosen = [each.why for each in found.exempt if each.name in named]
     if not never and not chosen:
         return display.empty("Nothing of it: all that is old leaves.")
     first = (never + chosen)[0]

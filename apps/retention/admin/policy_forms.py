@@ -116,7 +116,7 @@ class PolicyForm(forms.Form):
 
     def chosen(self) -> set[str]:
         if not self.is_bound:
-            return set(self.initial["exemptions"])
+            return shown.chosen(self.policy)
         return set(self["exemptions"].data or ())
 
     def changes(self) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from django.utils.safestring import SafeString
 from apps.executions.admin import shown as runs
 from apps.retention.admin import shown
 from apps.retention.models import Archive, PolicyChange, RetentionPolicy
+from apps.retention.services.policies import policy_of, rule_of
 from apps.retention.services.previews import preview, preview_all
 from apps.retention.services.runs import runs_of
 from apps.shared import display
 from apps.shared.errors import DomainError
-from apps.shared.retention.datasets import Dataset
+from apps.shared.retention.datasets import Dataset, datasets
 from apps.shared.retention.selecting import Plan
 
 MOST_RUNS, MOST_ARCHIVES, MOST_CHANGES = 10, 10, 20
@@ -75,7 +76,7 @@ class PolicyStory:
         """Return every exemption with its reason; those that no policy lifts say so."""
         if self.dataset is None:
             return []
-        chosen = set(self.policy.exemptions)
+        chosen = shown.chosen(self.policy)
         return [
             *(
                 {"name": each.name, "why": each.why, "mandatory": True, "holds": True}
@@ -236,6 +237,20 @@ class TotalStory:
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
         return [self.line(plan) for plan in self.plans]
+
+    @cached_property
+    def notices(self) -> list[Sentence]:
+        """Return whose policies are refused, and why: nothing of those is counted below."""
+        counted, said = {plan.dataset for plan in self.plans}, []
+        for declared in datasets():
+            if declared.name in counted:
+                continue
+            try:
+                rule_of(policy_of(declared.name))
+            except DomainError as refusal:
+                words: Sentence = ("danger", f"Not counted: {refusal.message}")
+                said.append(words)
+        return said
 
     def line(self, plan: Plan) -> dict[str, Any]:
         policy = self.policies.get(plan.dataset)

@@ -78,6 +78,12 @@ def is_held(policy: RetentionPolicy, now: datetime) -> bool:
     return policy.held_until is not None and policy.held_until > now
 
 
+def chosen(policy: RetentionPolicy) -> set[str]:
+    """Return the exemptions that a policy names; whatever else was written there names none."""
+    names = policy.exemptions if isinstance(policy.exemptions, list) else []
+    return {each for each in names if isinstance(each, str)}
+
+
 def states(policy: RetentionPolicy, now: datetime) -> Iterator[SafeString]:
     """Yield whether a policy is on, and what keeps it from being applied."""
     if policy.enabled:

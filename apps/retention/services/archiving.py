@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import Final
 
@@ -65,7 +66,9 @@ def archive_part(turn: Turn, month: date | None) -> bool:
             rule=turn.rule, now=turn.now, after=after, path=path, month=month, rows=PART_ROWS
         )
     except BaseException:
-        tidy(path)
+        # Why it could not be written is the one to be told of.
+        with suppress(OSError):
+            tidy(path)
         raise
     if written is None:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +17,11 @@ from apps.executions.choices import StepStatus
 from apps.retention.choices import ArchiveStatus
 from apps.retention.models import Archive
 from apps.retention.services.previews import all_rows
-from apps.retention.services.runs import ARCHIVE
+from apps.retention.services.runs import ARCHIVE, run_under_way
 from apps.retention.services.turns import InTheWay, Turn
 from apps.shared.errors import DomainError
 from apps.shared.partitions import detached_months
+from apps.shared.retention.datasets import datasets
 from apps.shared.retention.deleting import BATCH_ROWS, Left, delete_batch, delete_block
 from apps.shared.retention.manifests import (
     DamagedArchive,
@@ -28,12 +31,14 @@ from apps.shared.retention.manifests import (
     resolve,
     verify_files,
 )
-from apps.shared.retention.months import leave_month, months_to_leave
+from apps.shared.retention.months import leave_month, months_to_leave, rejoin_month
 from apps.shared.retention.selecting import guard
+
+logger = logging.getLogger(__name__)
 
 # For a month: to take it out, and once more to drop it.
 MONTH_PATIENCE: Final = timedelta(seconds=10)
-# After so many turns in which readers outlasted our patience, the run gives up till tomorrow.
+# After so many turns in which others outlasted our patience, the run gives up till tomorrow.
 MOST_WAITS: Final = 10
 NOTED: Final = ("status", "blocks_done", "left_rows", "stayed")
 
@@ -50,7 +55,7 @@ class FoundDamaged(DomainError):
 
 
 class InUse(DomainError):
-    """Somebody has read a month for so long that it could not leave."""
+    """Somebody has used a month, or rows, for so long that they could not leave."""
 
     code = "in_use"
     status = 409
@@ -144,7 +149,7 @@ def empty(turn: Turn, archive: Archive, *, earlier: bool) -> None:
     folder, manifest = verified(archive)
     for block in range(archive.blocks_done, manifest.blocks):
         turn.keep()
-        with turn.leaving():
+        with unless_held_up(turn, f"Rows of {archive.path}"), turn.leaving():
             try:
                 left = delete_block(
                     rule=turn.rule, now=turn.now, folder=folder, manifest=manifest, block=block
@@ -169,6 +174,8 @@ def empty_month(turn: Turn, month: date, archives: Sequence[Archive], *, earlier
         before = turn.noted.get("earlier_rows", 0)
 
     def noted(lefts: Sequence[Left]) -> None:
+        # To take the month out has taken its time.
+        turn.check()
         for archive, (_, manifest), left in zip(archives, found, lefts, strict=True):
             archive.status, archive.emptied_at = ArchiveStatus.KEPT, turn.clock()
             archive.blocks_done = manifest.blocks
@@ -177,17 +184,40 @@ def empty_month(turn: Turn, month: date, archives: Sequence[Archive], *, earlier
         if earlier:
             turn.note(earlier_rows=before + sum(left.rows for left in lefts))
 
-    try:
+    with unless_held_up(turn, f"{month:%B %Y}"):
         leave_month(
             rule=turn.rule, month=month, archives=found, patience=MONTH_PATIENCE, noted=noted
         )
+    say_left(turn)
+
+
+@contextmanager
+def unless_held_up(turn: Turn, what: str) -> Iterator[None]:
+    """Have the step tried again later where others hold on to rows, or read a month, for long.
+
+    Raises InTheWay, and InUse when that has happened too often.
+    """
+    try:
+        yield
     except OperationalError as error:
         waits = turn.noted.get("waits", 0) + 1
         turn.note(waits=waits)
         if waits >= MOST_WAITS:
-            raise InUse(f"{month:%B %Y} could not leave: somebody reads it.") from error
+            raise InUse(f"{what} could not leave: somebody uses it.") from error
         raise InTheWay from error
-    say_left(turn)
+
+
+def rejoin_lost_months() -> None:
+    """Bring back months that stand beside their table when no run is at it any more.
+
+    It was killed, called off or refused between two steps; nobody saw those rows since.
+    """
+    for declared in datasets():
+        apart = detached_months(declared.table) if declared.monthly else []
+        if apart and run_under_way(declared.name) is None:
+            for month in apart:
+                logger.warning("%s: %s is put back", declared.name, f"{month:%B %Y}")
+                rejoin_month(declared.table, month, patience=MONTH_PATIENCE)
 
 
 def note_left(
@@ -212,7 +242,7 @@ def delete_batches(turn: Turn) -> None:
     guard(turn.rule, turn.now)
     while True:
         turn.keep()
-        with turn.leaving():
+        with unless_held_up(turn, turn.rule.dataset.title), turn.leaving():
             rows = delete_batch(rule=turn.rule, now=turn.now, rows=BATCH_ROWS)
             turn.note(deleted=turn.noted.get("deleted", 0) + rows)
         if not rows:

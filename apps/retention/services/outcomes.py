@@ -134,6 +134,8 @@ def reason_of(error: Exception) -> str:
         return error.message
     if is_full(error):
         return "The disk of the archives is full; nothing of this part has left."
+    if isinstance(error, OSError) and error.strerror:
+        return f"The archives cannot be written or read: {error.strerror.lower()}."
     return str(error) or type(error).__qualname__
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import pglock
 from django.conf import settings
 from django.db import transaction
 
@@ -13,9 +12,10 @@ from apps.executions.tracking import tracked_execution
 from apps.retention.choices import ArchiveStatus
 from apps.retention.models import Archive, PolicyChange, RetentionPolicy
 from apps.retention.services.policies import ensure_policies
-from apps.retention.services.runs import run_under_way
+from apps.retention.services.runs import claim, run_under_way
 from apps.retention.services.verifying import folder_of, manifest_of, verify_archive
 from apps.shared.errors import Conflict, DomainError
+from apps.shared.partitions import detached_months
 from apps.shared.retention import restoring as engine
 from apps.shared.retention.datasets import dataset
 from apps.shared.retention.manifests import (
@@ -25,6 +25,7 @@ from apps.shared.retention.manifests import (
     read_manifest,
     resolve,
 )
+from apps.shared.retention.months import rejoin_month
 from apps.shared.retention.restoring import Restored, TablePreview
 
 TYPE: Final = "ARCHIVE_RESTORE"
@@ -152,7 +153,7 @@ def check_files(archive: Archive, now: datetime) -> None:
 def bring_back(archive: Archive, *, by: str, now: datetime) -> list[Restored]:
     """Restore rows, and note it in the archive and its policy, in the caller's transaction."""
     # Nobody plans a run before this is over, and what is running is over before this begins.
-    pglock.advisory("retention.plan", xact=True).acquire()
+    claim(archive.dataset)
     policies = RetentionPolicy.objects.select_for_update(no_key=True)
     policy = policies.filter(dataset=archive.dataset).first()
     if policy is None:
@@ -165,9 +166,13 @@ def bring_back(archive: Archive, *, by: str, now: datetime) -> list[Restored]:
         archive = Archive.objects.filter(path=archive.path).first() or archive
     if archive.pk is not None:
         archive = Archive.objects.select_for_update(no_key=True).get(pk=archive.pk)
+    declared = dataset(archive.dataset)
+    for month in detached_months(declared.table) if declared.monthly else ():
+        # A run that died has taken it out; what stands in it must not stand there twice.
+        rejoin_month(declared.table, month)
     was_restored = archive.status == ArchiveStatus.RESTORED
     restored = engine.restore(
-        dataset=dataset(archive.dataset),
+        dataset=declared,
         folder=folder_of(archive),
         manifest=manifest_of(archive),
         stayed=archive.stayed,

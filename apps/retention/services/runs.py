@@ -63,8 +63,9 @@ def plan_nightly(*, now: datetime) -> list[Execution]:
 @transaction.atomic
 def plan(policy: RetentionPolicy, *, by: str, now: datetime) -> Execution:
     """Store the run of a policy and its steps. Raises Conflict and HeldPolicy."""
-    # Nobody else plans until this is stored: no dataset is worked on twice.
-    pglock.advisory("retention.plan", xact=True).acquire()
+    claim(policy.dataset)
+    # A restore may have held it, and the policy with it, while we waited.
+    policy.refresh_from_db()
     check_not_held(policy, now)
     if run := run_under_way(policy.dataset):
         raise Conflict(f"{policy.dataset} is being worked on: {run.pk}.")
@@ -82,6 +83,11 @@ def plan(policy: RetentionPolicy, *, by: str, now: datetime) -> Execution:
         triggered_by=by,
         now=now,
     )
+
+
+def claim(dataset: str) -> None:
+    """Let nobody else plan a run of a dataset, or restore its rows, until the transaction ends."""
+    pglock.advisory(f"retention.{dataset}", xact=True).acquire()
 
 
 def runs_of(dataset: str) -> Any:

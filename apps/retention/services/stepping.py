@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pglock
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Sum
 
 from apps.executions.choices import StepStatus
@@ -24,7 +24,12 @@ from apps.executions.services.work import (
 from apps.executions.tracking import Meter
 from apps.retention.models import Archive
 from apps.retention.services.archiving import archive_rows
-from apps.retention.services.emptying import delete_batches, empty_earlier, empty_own
+from apps.retention.services.emptying import (
+    delete_batches,
+    empty_earlier,
+    empty_own,
+    rejoin_lost_months,
+)
 from apps.retention.services.outcomes import fail, note_cancelled, note_done
 from apps.retention.services.previews import told
 from apps.retention.services.runs import ARCHIVE, COUNT, DELETE, PLAN, RUNNER
@@ -75,6 +80,10 @@ def work_alone(clock: Clock, joined: Callable[[], None]) -> int:
             break
         useful += 1
     close_runs(now=clock(), runner=RUNNER)
+    try:
+        rejoin_lost_months()
+    except OperationalError as error:
+        logger.warning("A month is not put back yet: %s", error)
     return useful
 
 

@@ -105,9 +105,13 @@ class Turn:
         rows, is either seen here or waits. Raises ChangedPolicy and HeldPolicy.
         """
         with transaction.atomic():
-            policies = RetentionPolicy.objects.select_for_update(no_key=True)
-            check_policy(policies.get(dataset=self.rule.dataset.name), self.run, self.clock())
+            self.check()
             yield
+
+    def check(self) -> None:
+        """Lock the policy, in a transaction in which rows leave. Raises as ``leaving`` does."""
+        policies = RetentionPolicy.objects.select_for_update(no_key=True)
+        check_policy(policies.get(dataset=self.rule.dataset.name), self.run, self.clock())
 
     def note(self, **values: Any) -> None:
         """Note how far the step is, in the transaction that brought it there."""

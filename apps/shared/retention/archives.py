@@ -11,8 +11,8 @@ import hashlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,6 +25,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from psycopg.errors import ProgramLimitExceeded
 
 from apps.shared.errors import Conflict, DomainError
+from apps.shared.retention.cells import sql_cells
 from apps.shared.retention.checksums import (
     block_digest,
     column_checksums,
@@ -45,13 +46,11 @@ from apps.shared.retention.manifests import (
     read_manifest,
     resolve,
 )
-from apps.shared.retention.parquet import BlockFound, FileFound, Inexact, TableFile, chunks
+from apps.shared.retention.parquet import BlockFound, FileFound, Inexact, TableFile
 from apps.shared.retention.snapshots import (
     Mark,
     Source,
     Taken,
-    handed_over,
-    one,
     sources_of,
     take,
 )
@@ -62,7 +61,7 @@ PART_ROWS: Final = 100_000
 UNFINISHED: Final = ".unfinished-"
 # What a file takes that holds nothing.
 FILE_BYTES: Final = 64 * 1024
-# Pieces read from the database that wait to be written.
+# Blocks read from the database that wait to be written.
 WAITING: Final = 2
 FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 EMPTY: Final = hashlib.sha256(b"").digest()
@@ -154,36 +153,15 @@ def tidy(path: str) -> None:
 # --- The database -------------------------------------------------------------------------
 
 
-def begin(cursor: CursorWrapper, snapshot: str = "") -> None:
-    """Have all that follows in this transaction read one and the same state, the named one."""
+def begin(cursor: CursorWrapper) -> None:
+    """Have all that follows in this transaction read one and the same state."""
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    if snapshot:
-        cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
     settle(cursor)
     # Rows are sorted twice; workers of their own would take the processors from who waits.
     cursor.execute(
         "SET LOCAL work_mem = '128MB'; SET LOCAL jit = off; "
         "SET LOCAL max_parallel_workers_per_gather = 0"
     )
-
-
-@contextlib.contextmanager
-def same_snapshot(cursor: CursorWrapper, sources: Sequence[Source]) -> Iterator[CursorWrapper]:
-    """Yield a connection beside this one that sees the same, the keys of the part too."""
-    (name,) = one(cursor, "SELECT pg_export_snapshot()")
-    beside = connection.copy()
-    # One thread begins here, another asks.
-    beside.inc_thread_sharing()
-    try:
-        with beside.cursor() as other:
-            other.execute("BEGIN")
-            begin(other, name)
-            for source in sources:
-                other.execute(handed_over(cursor, source))
-            yield other
-            other.execute("ROLLBACK")
-    finally:
-        beside.close()
 
 
 def write_tables(
@@ -193,50 +171,58 @@ def write_tables(
 
     One thread of its own writes and reads files while the database is asked for what comes next.
     """
+    # To group by a hash would hold the cells of all blocks at once.
+    cursor.execute("SET LOCAL enable_hashagg = off")
+    known: list[dict[int, BlockFound]] = []
     found: list[Future[FileFound]] = []
-    with (
-        contextlib.ExitStack() as files,
-        same_snapshot(cursor, sources) as beside,
-        ThreadPoolExecutor(1) as asking,
-        ThreadPoolExecutor(1) as worker,
-    ):
-        known = [asking.submit(known_blocks, beside, source, taken) for source in sources]
+    with contextlib.ExitStack() as files, ThreadPoolExecutor(1) as worker:
         for source in sources:
             if any(each.name == BLOCK for each in source.columns):
                 raise Inexact(f"A column of {source.relation} is called {BLOCK}.")
             file = TableFile(folder, file_name(source), source.columns)
             files.callback(file.close)
-            waiting: deque[Future[None]] = deque()
-            statement = f"COPY ({source.rows(taken)}) TO STDOUT (FORMAT csv)"
-            with connection.wrap_database_errors, cursor.copy(statement) as rows:
-                for chunk in chunks(rows):
-                    waiting.append(worker.submit(file.add, chunk))
-                    if len(waiting) > WAITING:
-                        waiting.popleft().result()
-            for each in waiting:
-                each.result()
+            known.append(known_blocks(cursor, source, taken, file, worker))
             found.append(worker.submit(file.finish))
         back = [each.result() for each in found]
     return [
-        record(source, taken, blocks.result(), file)
+        record(source, taken, blocks, file)
         for source, blocks, file in zip(sources, known, back, strict=True)
     ]
 
 
-def known_blocks(cursor: CursorWrapper, source: Source, taken: Taken) -> dict[int, BlockFound]:
-    """Return the blocks of a table as PostgreSQL holds them."""
-    cursor.execute(
-        f"SELECT block, count(*), {sql_digests(source.columns)} "
-        f"FROM ({source.rows(taken)}) AS t GROUP BY block"
+def known_blocks(
+    cursor: CursorWrapper, source: Source, taken: Taken, file: TableFile, worker: Executor
+) -> dict[int, BlockFound]:
+    """Have the worker write the blocks of a table; return them as PostgreSQL holds them.
+
+    Cells and their digests come from one and the same look at the rows.
+    """
+    known: dict[int, BlockFound] = {}
+    width = len(source.columns)
+    cells = ", ".join(map(sql_cells, source.columns))
+    statement = (
+        f"COPY (SELECT block, count(*), {sql_digests(source.columns)}, {cells} "
+        f"FROM ({source.rows(taken)}) AS t GROUP BY block ORDER BY block) "
+        "TO STDOUT (FORMAT binary)"
     )
-    return {row[0]: BlockFound(row[1], digests_in(row[2:])) for row in cursor.fetchall()}
+    waiting: deque[Future[None]] = deque()
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
+        copy.set_types(["int4", "int8", *["bytea"] * (2 * width)])
+        for block, rows, *values in copy.rows():
+            known[block] = BlockFound(rows, digests_in(values[:width]))
+            waiting.append(worker.submit(file.add, block, rows, values[width:]))
+            if len(waiting) > WAITING:
+                waiting.popleft().result()
+    for each in waiting:
+        each.result()
+    return known
 
 
 def record(
     source: Source, taken: Taken, known: dict[int, BlockFound], file: FileFound
 ) -> TableRecord:
     """Return what the manifest says of a table. Raises DamagedArchive where the file differs."""
-    nothing = BlockFound(0, [(EMPTY, 0)] * len(source.columns))
+    nothing = BlockFound(0, [EMPTY] * len(source.columns))
     for block in sorted(known.keys() | file.blocks.keys()):
         theirs, ours = known.get(block, nothing), file.blocks.get(block, nothing)
         if theirs != ours:

@@ -209,11 +209,13 @@ def read_table(folder: Path, record: TableRecord, *, columns: Sequence[str] | No
     It is not verified here. Raises DamagedArchive for what is no such file.
     """
     names = [name for name, *_ in record.columns] if columns is None else list(columns)
+    wanted = [BLOCK, *names]
     with open_inside(folder, record.file) as file:
         try:
-            table = pq.read_table(file, columns=[BLOCK, *names])
+            # In this thread alone: those of Arrow may wait for each other over a file of Python's.
+            table = pq.ParquetFile(file).read(columns=wanted, use_threads=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DamagedArchive(f"The file {record.file} cannot be read.") from error
-    if table.num_rows != record.rows or table.column_names != [BLOCK, *names]:
+    if table.num_rows != record.rows or sorted(table.column_names) != sorted(wanted):
         raise DamagedArchive(f"The file {record.file} does not hold what the manifest says.")
-    return table
+    return table.select(wanted)

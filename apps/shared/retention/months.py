@@ -29,7 +29,7 @@ from apps.shared.retention.selecting import months_to_leave
 from apps.shared.retention.snapshots import key_order
 from apps.shared.retention.staging import differing, staged
 
-__all__ = ["leave_month", "months_to_leave"]
+__all__ = ["leave_month", "months_to_leave", "rejoin_month"]
 
 Archived = tuple[Path, Manifest]
 STAGED = "retention_month"
@@ -58,6 +58,24 @@ def leave_month(
         return Left(sum(manifest.rows for _, manifest in archives or ()), [])
     lefts = patiently(partial(drop_compared, table, month, archives, noted), patience=patience)
     return Left(sum(each.rows for each in lefts), [key for each in lefts for key in each.stayed])
+
+
+def rejoin_month(table: str, month: date, *, patience: timedelta = PATIENCE) -> bool:
+    """Bring the rows of a month that stands beside its table back into it; False without one.
+
+    To be called while no run is at the table; may run twice at once. Raises OperationalError as
+    ``leave_month`` does.
+    """
+
+    def rejoin() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
+        if not is_detached(table, month):
+            return False
+        drop_compared(table, month, [], None)
+        return True
+
+    return patiently(rejoin, patience=patience)
 
 
 def drop_compared(

@@ -4,24 +4,26 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import csv
 
 from apps.shared.errors import DomainError
+from apps.shared.retention.cells import array_of
 from apps.shared.retention.checksums import Digest, arrow_digests
 from apps.shared.retention.columns import Column
-from apps.shared.retention.manifests import BLOCK, DamagedArchive, checksum, open_inside
+from apps.shared.retention.manifests import BLOCK, DamagedArchive, open_inside
 
-CHUNK_BYTES: Final = 4 * 1024 * 1024
 COMPRESSION: Final = "zstd"
 LEVEL: Final = 1
+GROUP_ROWS: Final = 20_000
+# Threads that look at what was read back; the database has nothing to do meanwhile.
+THREADS: Final = 2
 
 
 class Inexact(DomainError):
@@ -49,19 +51,6 @@ def schema_of(columns: Sequence[Column]) -> pa.Schema:
     """Return the columns of a file: the block of a row, then its own."""
     own = [pa.field(each.name, each.arrow_type) for each in columns]
     return pa.schema([pa.field(BLOCK, pa.int32()), *own])
-
-
-def chunks(rows: Iterable[Any]) -> Iterator[bytearray]:
-    """Join rows of CSV, of which none is parted, to pieces of some megabytes."""
-    # Kept one by one they would keep the search for garbage busy.
-    held = bytearray()
-    for row in rows:
-        held += row
-        if len(held) >= CHUNK_BYTES:
-            yield held
-            held = bytearray()
-    if held:
-        yield held
 
 
 class Hashed(io.RawIOBase):
@@ -102,6 +91,8 @@ class TableFile:
     def __init__(self, folder: Path, name: str, columns: Sequence[Column]) -> None:
         self.folder, self.name, self.columns = folder, name, columns
         self.schema = schema_of(columns)
+        # Few large pieces are written, and read, faster than many small ones.
+        self.held: list[pa.Table] = []
         self.file = Hashed(folder / name)
         try:
             self.writer = pq.ParquetWriter(
@@ -115,33 +106,36 @@ class TableFile:
         except BaseException:
             self.file.close()
             raise
-        self.options = csv.ConvertOptions(
-            column_types=self.schema,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t"],
-            false_values=["f"],
-        )
 
-    def add(self, chunk: bytes | bytearray) -> None:
-        """Write rows given as CSV. Raises Inexact for a value that its column cannot hold."""
-        try:
-            table = csv.read_csv(
-                pa.BufferReader(chunk),
-                csv.ReadOptions(column_names=self.schema.names, block_size=len(chunk) + 1),
-                csv.ParseOptions(newlines_in_values=True),
-                self.options,
-            )
-        except pa.ArrowException as error:
-            raise Inexact(f"A value of {self.name} cannot be archived exactly: {error}") from error
-        self.writer.write_table(table)
+    def add(self, block: int, rows: int, cells: Sequence[bytes]) -> None:
+        """Write the next block, of each column its cells as PostgreSQL sent them.
+
+        Raises Inexact for a value that a file cannot hold.
+        """
+        arrays = [pa.repeat(pa.scalar(block, pa.int32()), rows)]
+        for column, each in zip(self.columns, cells, strict=True):
+            try:
+                arrays.append(array_of(each, rows, column))
+            except (pa.ArrowException, ValueError) as error:
+                raise Inexact(
+                    f"A value of {column.name} cannot be archived exactly in {self.name}: {error}"
+                ) from error
+        self.held.append(pa.Table.from_arrays(arrays, schema=self.schema))
+        if sum(map(len, self.held)) >= GROUP_ROWS:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is held."""
+        if self.held:
+            self.writer.write_table(pa.concat_tables(self.held))
+            self.held.clear()
 
     def finish(self) -> FileFound:
         """Have the file on the disk, and return what is read there.
 
         Raises DamagedArchive when that is not what was written.
         """
+        self.write()
         self.writer.close()
         self.file.settle()
         found = found_in(self.folder, self.name, self.columns)
@@ -161,19 +155,24 @@ class TableFile:
 def found_in(folder: Path, name: str, columns: Sequence[Column]) -> FileFound:
     """Read a file and return the digests of its blocks. Raises DamagedArchive."""
     with open_inside(folder, name) as file:
-        sha256, size = checksum(file)
-        file.seek(0)
-        try:
-            table = pq.read_table(file, page_checksum_verification=True)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise DamagedArchive(f"The file {name} cannot be read back: {error}") from error
-    return FileFound(sha256, size, dict(blocks_in(table, columns)))
+        # Whole: threads of Arrow may wait for each other over a file of Python's.
+        content = file.read()
+    try:
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedArchive(f"The file {name} cannot be read back: {error}") from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    return FileFound(sha256, len(content), dict(blocks_in(table, columns)))
 
 
 def blocks_in(table: pa.Table, columns: Sequence[Column]) -> Iterator[tuple[int, BlockFound]]:
     """Yield the blocks of a table whose rows stand by (block, key)."""
     numbers = table.column(BLOCK).combine_chunks().to_numpy()
     bounds = [*np.flatnonzero(np.diff(numbers, prepend=-1)).tolist(), len(numbers)]
-    for start, end in pairwise(bounds):
+
+    def found(start: int, end: int) -> tuple[int, BlockFound]:
         block = table.slice(start, end - start)
-        yield int(numbers[start]), BlockFound(end - start, arrow_digests(block, columns))
+        return int(numbers[start]), BlockFound(end - start, arrow_digests(block, columns))
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        yield from threads.map(found, bounds[:-1], bounds[1:])

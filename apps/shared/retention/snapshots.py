@@ -50,7 +50,7 @@ class Source(NamedTuple):
 
     def rows(self, taken: "Taken") -> str:
         """Return a query for the rows of a part with their block, by (block, key)."""
-        names = ", ".join(sent(each) for each in self.columns)
+        names = ", ".join(f"r.{quoted(each.name)}" for each in self.columns)
         return (
             f"SELECT (k.seq - 1) / {taken.block_rows} AS block, {names} "
             f"FROM {self.keys} AS k JOIN {quoted(self.relation)} AS r "
@@ -75,15 +75,6 @@ class Taken(NamedTuple):
 def key_order(key: Column) -> str:
     """Return what rows are ordered by, wherever digests of them are compared."""
     return quoted(key.name) + (' COLLATE "C"' if is_text(key) else "")
-
-
-def sent(column: Column) -> str:
-    """Return a column of ``r`` as it is copied: other types by their text, which digests are of.
-
-    An address is copied without its mask and has one as text.
-    """
-    name = f"r.{quoted(column.name)}"
-    return f"{name}::text" if column.kind is Kind.TEXT and not is_text(column) else name
 
 
 def is_text(column: Column) -> bool:
@@ -123,6 +114,9 @@ def take(
         "(row_number() OVER ())::int AS seq, r.key, r.at, r.weight "
         f"FROM ({roots}) AS r(key, at, weight)"
     )
+    total = cursor.rowcount
+    if not total:
+        return None
     for source, dependent in zip(sources[1:], rule.dataset.dependents, strict=True):
         belonging = rows_of(source.model).annotate(
             retention_root=dependent.root, retention_weight=weight(source)
@@ -133,7 +127,7 @@ def take(
             f"FROM ({as_sql(cursor, listed)}) AS d(key, root, weight) "
             f"JOIN {root.keys} AS k ON k.key = d.root"
         )
-    return measured(cursor, sources)
+    return measured(cursor, sources, total)
 
 
 def roots_of(
@@ -184,11 +178,8 @@ def text_bytes(column: Column, name: str) -> str:
     )
 
 
-def measured(cursor: CursorWrapper, sources: Sequence[Source]) -> Taken | None:
+def measured(cursor: CursorWrapper, sources: Sequence[Source], total: int) -> Taken:
     """Return how many of the roots make a part, in blocks that are not too large."""
-    (total,) = one(cursor, f"SELECT count(*) FROM {sources[0].keys}")
-    if not total:
-        return None
     size = BLOCK_ROWS
     weights = weights_of(cursor, sources, size)
     while max(weights) > BLOCK_BYTES and size > 1:
@@ -211,21 +202,6 @@ def measured(cursor: CursorWrapper, sources: Sequence[Source]) -> Taken | None:
     return Taken(roots, size, bytes, marks[0], marks[-1])
 
 
-def handed_over(cursor: CursorWrapper, source: Source) -> str:
-    """Return SQL by which another connection makes the same table of keys."""
-    numbers, keys = one(
-        cursor,
-        "SELECT coalesce(array_agg(seq), '{}')::text, coalesce(array_agg(key), '{}')::text "
-        f"FROM {source.keys}",
-    )
-    values = cursor.mogrify("%s::int[], %s", [numbers, keys])
-    return (
-        f"CREATE TEMP TABLE {source.keys} ON COMMIT DROP AS SELECT seq, key "
-        f"FROM unnest({values}::{source.key.type}[]) AS k(seq, key); "
-        f"ANALYZE {source.keys}"
-    )
-
-
 def weights_of(cursor: CursorWrapper, sources: Sequence[Source], size: int) -> list[int]:
     """Return the bytes of each block of so many roots, dependents included."""
     tables = " UNION ALL ".join(f"SELECT seq, weight FROM {each.keys}" for each in sources)
@@ -234,9 +210,3 @@ def weights_of(cursor: CursorWrapper, sources: Sequence[Source], size: int) -> l
         f"ORDER BY (seq - 1) / {size}"
     )
     return [int(bytes) for (bytes,) in cursor.fetchall()]
-
-
-def one(cursor: CursorWrapper, sql: str) -> tuple[Any, ...]:
-    cursor.execute(sql)
-    row: tuple[Any, ...] = cursor.fetchone()
-    return row

@@ -37,4 +37,7 @@ class Command(BaseCommand):
             made = making.make(database=database, folder=folder.absolute(), now=now, keep=keep)
         except BackupError as error:
             raise CommandError(error.message) from error
+        except KeyboardInterrupt:
+            words = "Interrupted: nothing half made was left behind."
+            raise CommandError(words, returncode=130) from None
         self.stdout.write(report.of_backup(made))

@@ -1,5 +1,6 @@
 """Prove that a backup can be restored, or restore it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path(options["backup"]).absolute()
-        if not folder.exists():
+        if not os.path.exists(folder):
             folder = Path(settings.BACKUP_ROOT) / options["backup"]
         try:
             if options["verify"]:
@@ -36,6 +37,9 @@ class Command(BaseCommand):
                 findings = restoring.restore(folder, options["into"])
         except BackupError as error:
             raise CommandError(error.message) from error
+        except KeyboardInterrupt:
+            left = "nothing is left of it" if options["verify"] else "what was restored is unproven"
+            raise CommandError(f"Interrupted: {left}.", returncode=130) from None
         shown = report.as_json if options["json"] else report.as_table
         self.stdout.write(shown(findings))
         if failed := report.failed(findings):

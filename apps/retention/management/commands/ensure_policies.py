@@ -12,4 +12,5 @@ class Command(BaseCommand):
     help = "Create the retention policies that are missing; what staff changed stays."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{ensure_policies(now=timezone.now())} policies added")
+        made = ensure_policies(now=timezone.now())
+        self.stdout.write(f"{made} polic{'y' if made == 1 else 'ies'} added")

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from django.utils import timezone
 from rich.console import Console
 from rich.markup import escape
@@ -43,13 +44,19 @@ class Command(BaseCommand):
             done = restore_archive(archive=archive, by=f"command ({user()})", now=now)
         except DomainError as refusal:
             raise CommandError(refusal.message) from refusal
+        except OperationalError as error:
+            reason = str(error).partition("\n")[0]
+            raise CommandError(f"The database cannot be used: {reason}") from error
+        except KeyboardInterrupt:
+            words = "Interrupted: rows come back all at once, or not at all."
+            raise CommandError(words, returncode=130) from None
         self.show(restored_table(archive.path, done))
         for each in done:
             for line in each.conflicts:
                 self.stdout.write(f"Not restored: {line}")
         inserted = sum(each.inserted for each in done)
         self.stdout.write(
-            f"{inserted:,} rows came back."
+            f"{inserted:,} row{'' if inserted == 1 else 's'} came back."
             if inserted
             else "Nothing was missing: 0 rows came back."
         )

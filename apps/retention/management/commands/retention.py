@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from django.utils import timezone
 from rich.console import Console
 from rich.markup import escape
@@ -65,8 +66,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        ensure_policies(now=now)
         try:
+            ensure_policies(now=now)
             if options["run"] is not None:
                 self.run(options["run"], now, as_json=options["json"])
             elif options["preview"]:
@@ -75,6 +76,12 @@ class Command(BaseCommand):
                 self.preview_all(now, as_json=options["json"])
         except DomainError as refusal:
             raise CommandError(refusal.message, returncode=1) from refusal
+        except OperationalError as error:
+            reason = str(error).partition("\n")[0]
+            raise CommandError(f"The database cannot be used: {reason}", returncode=1) from error
+        except KeyboardInterrupt:
+            going_on = "" if options["run"] is None else ": workers go on with what was planned"
+            raise CommandError(f"Interrupted{going_on}.", returncode=130) from None
 
     # --- Preview --------------------------------------------------------------------------
 
@@ -257,4 +264,5 @@ def told_end(run: Execution) -> str:
     if not counted:
         return f"{line}, nothing was to leave. ({run.pk})"
     stayed = f", {counted['stayed']:,} stayed" if counted["stayed"] else ""
-    return f"{line}, {counted['freed']:,} rows freed{stayed}. ({run.pk})"
+    rows = f"{counted['freed']:,} row{'' if counted['freed'] == 1 else 's'}"
+    return f"{line}, {rows} freed{stayed}. ({run.pk})"
