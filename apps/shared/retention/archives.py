@@ -1,8 +1,9 @@
 """Writing one part of an archive: rows of one snapshot, to files that are read back and compared.
 
-PostgreSQL makes the digests of what it holds in the same snapshot from which the rows come; those
-of what stands on the disk have to be equal, or nothing is called an archive. The folder gets its
-name last, so that whatever bears it is whole.
+PostgreSQL sends the cells of each column as it would digest them itself. What stands on the disk
+has to have the digests of what was sent, or nothing is called an archive; and when rows leave,
+PostgreSQL digests what it deletes, which has to be the same once more. The folder gets its name
+last, so that whatever bears it is whole.
 """
 
 import contextlib
@@ -29,9 +30,8 @@ from apps.shared.retention.cells import sql_cells
 from apps.shared.retention.checksums import (
     block_digest,
     column_checksums,
-    digests_in,
+    digests_of,
     settle,
-    sql_digests,
 )
 from apps.shared.retention.columns import schema_version
 from apps.shared.retention.datasets import Rule
@@ -193,24 +193,23 @@ def write_tables(
 def known_blocks(
     cursor: CursorWrapper, source: Source, taken: Taken, file: TableFile, worker: Executor
 ) -> dict[int, BlockFound]:
-    """Have the worker write the blocks of a table; return them as PostgreSQL holds them.
+    """Have the worker write the blocks of a table; return them as PostgreSQL sent them.
 
-    Cells and their digests come from one and the same look at the rows.
+    It digests them itself when they leave: the digest of what was sent has to be the same then.
     """
     known: dict[int, BlockFound] = {}
-    width = len(source.columns)
     cells = ", ".join(map(sql_cells, source.columns))
     statement = (
-        f"COPY (SELECT block, count(*), {sql_digests(source.columns)}, {cells} "
+        f"COPY (SELECT block, count(*), {cells} "
         f"FROM ({source.rows(taken)}) AS t GROUP BY block ORDER BY block) "
         "TO STDOUT (FORMAT binary)"
     )
     waiting: deque[Future[None]] = deque()
     with connection.wrap_database_errors, cursor.copy(statement) as copy:
-        copy.set_types(["int4", "int8", *["bytea"] * (2 * width)])
-        for block, rows, *values in copy.rows():
-            known[block] = BlockFound(rows, digests_in(values[:width]))
-            waiting.append(worker.submit(file.add, block, rows, values[width:]))
+        copy.set_types(["int4", "int8", *["bytea"] * len(source.columns)])
+        for block, rows, *sent in copy.rows():
+            known[block] = BlockFound(rows, digests_of(sent))
+            waiting.append(worker.submit(file.add, block, rows, sent))
             if len(waiting) > WAITING:
                 waiting.popleft().result()
     for each in waiting:

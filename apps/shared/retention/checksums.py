@@ -42,6 +42,11 @@ def digests_in(row: Sequence[Any]) -> list[Digest]:
     return [bytes(each) for each in row]
 
 
+def digests_of(cells: Sequence[bytes]) -> list[Digest]:
+    """Return the digests of columns whose cells PostgreSQL has sent, as it would make them."""
+    return [hashlib.sha256(each).digest() for each in cells]
+
+
 # --- Arrow --------------------------------------------------------------------------------
 
 
