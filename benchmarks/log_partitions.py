@@ -154,7 +154,7 @@ def cases() -> Iterator[list[Case]]:
     from django.db import connection
 
     yield [
-        Case(NAMES[0], at_least(10), drop_month, delete_month, runs=1),
+        Case(NAMES[0], at_least(10), drop_month, delete_month, runs=3),
         Case(NAMES[1], at_most(1), wait_behind_a_reader, lambda: LONGEST_WAIT, runs=2),
         Case(NAMES[2], at_most(1), wait_while_made, lambda: LONGEST_WAIT, runs=3),
     ]
