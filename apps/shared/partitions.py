@@ -7,7 +7,8 @@ queue behind asks for its lock so briefly that nobody notices, and is tried agai
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -206,19 +207,25 @@ def drop_detached(table: str, month: date) -> bool:
     return True
 
 
+@contextmanager
+def brief_locks(milliseconds: int) -> Iterator[None]:
+    """Open a transaction, or a savepoint, in which no lock is waited for any longer."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{milliseconds}ms'")
+        yield
+        with connection.cursor() as cursor:
+            # Inside of another transaction the setting would outlive this one.
+            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
+
+
 def patiently(work: Callable[[], T], *, patience: timedelta = PATIENCE) -> T:
     """Run ``work`` in a transaction that gives up a lock at once and tries again later."""
     deadline = time.monotonic() + patience.total_seconds()
     while True:
         try:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
-                done = work()
-                with connection.cursor() as cursor:
-                    # Inside of another transaction the setting would outlive this one.
-                    cursor.execute("SET LOCAL lock_timeout = DEFAULT")
-            return done
+            with brief_locks(LOCK_MILLISECONDS):
+                return work()
         except OperationalError as error:
             held = isinstance(error.__cause__, LockNotAvailable)
             if not held or time.monotonic() > deadline or connection.in_atomic_block:

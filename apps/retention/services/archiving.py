@@ -17,6 +17,7 @@ from apps.retention.services.runs import runs_of
 from apps.retention.services.turns import Turn
 from apps.shared.partitions import existing_months
 from apps.shared.retention.archives import PART_ROWS, Mark, Written, tidy, write_part
+from apps.shared.retention.manifests import Manifest
 
 # Further back nobody looks for what a dead run has left on the disk.
 RUNS_TIDIED: Final = 20
@@ -87,14 +88,20 @@ def path_of(run: Execution, part: int) -> str:
 
 def store(turn: Turn, part: int, written: Written) -> Archive:
     """Make an archive known: from here on its rows may leave."""
-    manifest = written.manifest
-    return Archive.objects.create(
-        path=written.path,
-        dataset=turn.rule.dataset.name,
-        execution=turn.run,
-        part=part,
+    archive = archive_of(written.manifest, path=written.path, sha256=written.sha256)
+    archive.execution, archive.part = turn.run, part
+    archive.save()
+    return archive
+
+
+def archive_of(manifest: Manifest, *, path: str, sha256: str) -> Archive:
+    """Return the row of an archive as its manifest tells it, not stored."""
+    return Archive(
+        path=path,
+        dataset=manifest.dataset,
+        part=0,
         month=manifest.month,
-        sha256=written.sha256,
+        sha256=sha256,
         schema_version=manifest.schema_version,
         rows=manifest.rows,
         roots=manifest.roots,

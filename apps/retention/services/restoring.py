@@ -11,6 +11,7 @@ from django.db import transaction
 from apps.executions.tracking import tracked_execution
 from apps.retention.choices import ArchiveStatus
 from apps.retention.models import Archive, PolicyChange, RetentionPolicy
+from apps.retention.services.archiving import archive_of
 from apps.retention.services.policies import ensure_policies
 from apps.retention.services.runs import claim, run_under_way
 from apps.retention.services.verifying import folder_of, manifest_of, verify_archive
@@ -75,27 +76,11 @@ def archive_of_folder(path: str) -> Archive:
     """Return the row, not stored, of an archive of which nothing but its files is left."""
     folder = resolve(Path(settings.ARCHIVE_ROOT), path)
     manifest = read_manifest(folder)
-    return Archive(
-        path=path,
-        dataset=manifest.dataset,
-        status=ArchiveStatus.KEPT,
-        part=0,
-        month=manifest.month,
-        sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
-        schema_version=manifest.schema_version,
-        rows=manifest.rows,
-        roots=manifest.roots,
-        bytes=manifest.bytes,
-        first_time=manifest.first_time,
-        last_time=manifest.last_time,
-        last_key=manifest.last_key,
-        cutoff=manifest.cutoff,
-        tables=[
-            {"table": each.table, "rows": each.rows, "bytes": each.bytes}
-            for each in manifest.tables
-        ],
-        note="Its row was lost, and made anew from its manifest.",
-    )
+    sha256 = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    archive = archive_of(manifest, path=path, sha256=sha256)
+    archive.status = ArchiveStatus.KEPT
+    archive.note = "Its row was lost, and made anew from its manifest."
+    return archive
 
 
 def preview_restore(*, archive: Archive, now: datetime) -> list[TablePreview]:

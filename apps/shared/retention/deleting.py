@@ -21,6 +21,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import BooleanField, F, Func, Model
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
+from apps.shared.partitions import brief_locks
 from apps.shared.retention.checksums import block_digest, digests_in, settle, sql_digests
 from apps.shared.retention.columns import columns_of, quoted
 from apps.shared.retention.datasets import Dataset, Rule
@@ -102,13 +103,8 @@ def politely(work: Callable[[], T]) -> T:
     """
     for attempt in range(ATTEMPTS):
         try:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
-                done = work()
-                with connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL lock_timeout = DEFAULT")
-            return done
+            with brief_locks(LOCK_MILLISECONDS):
+                return work()
         except OperationalError as error:
             held = isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
             if not held or attempt + 1 == ATTEMPTS:
