@@ -89,17 +89,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def as_written(column: Column, relation: str) -> str:
-    """Return what COPY is to write of a column.
-
-    To cast an address or padded text says something else than to write it, so all are cast.
-    """
-    name = f"{relation}.{quoted(column.name)}"
-    if column.kind is Kind.TEXT and column.type != "text":
-        return f"{name}::text AS {quoted(column.name)}"
-    return name
-
-
 def columns_of(model: type[Model]) -> list[Column]:
     """Return the columns of a model's table as they stand in the database, in their order.
 
