@@ -174,7 +174,7 @@ class TestVectors:
         assert "history before it is too short" in html
 
     def test_are_listed_for_the_last_week(self, admin_client):
-        make_feature_vector(symbol="OLD/USD")
+        make_feature_vector(symbol="OLD/USD", timestamp=datetime(2026, 3, 2, tzinfo=UTC))
 
         html = page(admin_client, "admin:market_featurevector_changelist")
 
